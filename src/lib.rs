@@ -1,0 +1,10 @@
+//! Gatehouse: any number of machines share the one LAN address that a home router forwards to.
+//!
+//! `ARCHITECTURE.md` is the map.
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod election;
+pub mod units;
+pub mod wire;
