@@ -1,6 +1,7 @@
 //! What goes into the election and what comes out of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,13 @@ pub enum Note {
         mac: Mac,
         /// The addresses concerned.
         dmz: DmzAddresses,
+    },
+    /// This member holds now.
+    Takeover {
+        /// How long the holder before had been silent, if there was one.
+        silence: Option<Duration>,
+        /// Why.
+        reason: Reason,
     },
     /// A beacon left later than the lease lasted: the gate was shut for a moment.
     LateBeacon {

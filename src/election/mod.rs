@@ -1,10 +1,433 @@
 //! Who holds the DMZ address.
 //!
-//! A pure machine: it is told the time and what happened, and answers with an ordered list of effects. It owns no
-//! socket, clock or random source. **Invariant:** nothing here performs anything; `lan/` does, in the order given.
+//! A pure machine (sans-IO): it is told the time and what happened, and answers with one ordered list of effects.
+//!
+//! ```text
+//!            link up                nobody answers
+//!   Down ───────────▶ Probing ─────────────────────▶ Holding ◀──────────┐
+//!    ▲                 │   │ a stranger answers       │  ▲ │            │ nobody answers
+//!    │ link down       │   └──────▶ Conflict          │  │ └──────────▶ Asking
+//!    │ (from anywhere) │ a beacon                     │  │  frozen for   │
+//!                      ▼            offer, stop       ▼  │  a lease      │ a beacon
+//!    ┌───────────── Standby ◀───────────────── HandingOver               │
+//!    │ silence         ▲  │ "prepare"                    ▲               │
+//!    ▼                 │  ▼                              │ "go"          │
+//!   Suspecting ────────┘ Prepared ───────────────────────┘               │
+//!    │   an answer     ▲                                                 │
+//!    └── silence: Holding                  Standby ◀─────────────────────┘
+//! ```
+//!
+//! **Invariant:** nothing here performs anything, reads a clock or draws a random number; `lan/` performs the effects
+//! in the order given. **Invariant:** a beacon is never asked for later than one lease after the last one that left,
+//! unless the member has asked the others first. **Invariant:** a release is announced only after the gate is shut.
 
-pub mod effect;
-pub mod settings;
+mod claim;
+mod effect;
+mod follow;
+mod handover;
+mod hold;
+mod phase;
+mod presence;
+mod probe;
+mod roster;
+mod settings;
 
-pub use effect::{Dest, Effect, Failure, Input, Note};
-pub use settings::{Prefer, Role, Settings, Timing};
+pub use effect::{Dest, Effect, Failure, Input, Note, Reason, State};
+pub use phase::{Deadline, Why};
+pub use roster::{MAX_MEMBERS, Member, Roster};
+pub use settings::{JIFFY, Prefer, Role, Settings, Timing, TimingError};
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::units::{Health, Mac, NodeId, Priority, Term, Time};
+use crate::wire::{Datagram, MemberInfo, Message, Nonce};
+
+use phase::{After, Following, Phase};
+use presence::Pace;
+
+/// A member that gave the address up on request does not want it back for this long.
+const REST: Duration = Duration::from_secs(60);
+/// A member that held within this time answers questions with "no longer", so that nobody waits for it.
+const RECENTLY: Duration = Duration::from_secs(10);
+/// The roster is looked through for silent members this often.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// One member's view of who holds.
+#[derive(Debug)]
+pub struct Machine {
+    settings: Settings,
+    phase: Phase,
+    term: Term,
+    health: Health,
+    roster: Roster,
+    pace: Pace,
+    random: Random,
+    /// Whether the DMZ addresses were put on this machine and not taken off again.
+    configured: bool,
+    held_until: Option<Time>,
+    resting_until: Time,
+    housekeeping: Time,
+    /// A release that could not be performed: said once the lease has run out by itself.
+    overdue_release: Option<Time>,
+    stopping: bool,
+}
+
+impl Machine {
+    /// A member that knows of no term above `known_term`; it waits for [`Input::Link`]. `seed` only spreads its
+    /// datagrams in time.
+    pub fn new(settings: Settings, known_term: Term, seed: u64) -> Machine {
+        Machine {
+            settings,
+            phase: Phase::Down,
+            term: known_term,
+            health: Health::FULL,
+            roster: Roster::default(),
+            pace: Pace::default(),
+            random: Random(seed),
+            configured: false,
+            held_until: None,
+            resting_until: Time::ZERO,
+            housekeeping: Time::ZERO,
+            overdue_release: None,
+            stopping: false,
+        }
+    }
+
+    /// Takes one input at the moment `now` and appends what is to be done, in order, to `out`.
+    pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        match input {
+            Input::Tick => self.tick(now, out),
+            Input::Received { from, datagram } => self.received(now, from, datagram, out),
+            Input::AddressSeen { mac } => self.address_seen(now, mac, out),
+            Input::Link { up } => self.link(now, up, out),
+            Input::FenceRestored => self.fence_restored(now, out),
+            Input::Health(health) => self.health_changed(now, health, out),
+            Input::GiveUp => self.give_up(now, out),
+            Input::Stop => self.stop(now, out),
+            Input::Reload(settings) => self.reload(now, *settings, out),
+            Input::Failed(failure) => self.failed(now, failure, out),
+        }
+    }
+
+    /// When [`Input::Tick`] is wanted next, and why; an earlier or later tick does no harm.
+    pub fn deadline(&self) -> Option<Deadline> {
+        let release = self.overdue_release.map(|at| Deadline { at, why: Why::Release });
+        if matches!(self.phase, Phase::Stopped) {
+            return release;
+        }
+        let mut first = self.phase_deadline();
+        let others = [
+            self.pace.due().map(|at| Deadline { at, why: Why::Presence }),
+            release,
+            (!self.roster.is_empty()).then_some(Deadline { at: self.housekeeping, why: Why::Housekeeping }),
+        ];
+        for other in others.into_iter().flatten() {
+            if first.is_none_or(|deadline| other.at < deadline.at) {
+                first = Some(other);
+            }
+        }
+        first
+    }
+
+    /// Where the machine is.
+    pub fn state(&self) -> State {
+        self.phase.state()
+    }
+
+    /// The highest term known.
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Who holds as far as this member knows; itself, if it does.
+    pub fn holder(&self) -> Option<NodeId> {
+        match &self.phase {
+            Phase::Holding(_) => Some(self.settings.node),
+            Phase::HandingOver(handover) => handover.still_holding().then_some(self.settings.node),
+            Phase::Observer(following) => following.as_ref().map(|following| following.node),
+            Phase::Standby(following) => Some(following.node),
+            Phase::Suspecting(suspecting) => Some(suspecting.following.node),
+            Phase::Prepared(prepared) => Some(prepared.following.node),
+            Phase::Down | Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) | Phase::Stopped => None,
+        }
+    }
+
+    /// Every other member known.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.roster.iter()
+    }
+
+    /// Who takes over after the holder, first one first, as this member knows it.
+    pub fn successors(&self) -> Vec<NodeId> {
+        match &self.phase {
+            Phase::Holding(_) | Phase::HandingOver(_) => self.roster.successors(),
+            _ => self.following().map(|following| following.successors.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// This member's fitness.
+    pub fn health(&self) -> Health {
+        self.health
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if now >= self.housekeeping {
+            self.housekeeping = now + HOUSEKEEPING;
+            for member in self.roster.forget_silent(now) {
+                out.push(Effect::Note(Note::Left { node: member.node, name: member.name, announced: false }));
+            }
+        }
+        if self.overdue_release.is_some_and(|at| now >= at) {
+            self.say_released(out);
+        }
+        match &self.phase {
+            Phase::Down | Phase::Observer(_) | Phase::Standby(_) | Phase::Stopped => self.tick_following(now, out),
+            Phase::Suspecting(_) | Phase::Prepared(_) => self.tick_suspicion(now, out),
+            Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) => self.tick_probe(now, out),
+            Phase::Holding(_) => self.tick_holding(now, out),
+            Phase::HandingOver(_) => self.tick_handover(now, out),
+        }
+        self.tick_presence(now, out);
+    }
+
+    fn received(&mut self, now: Time, from: SocketAddr, datagram: Datagram, out: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Stopped) || datagram.node == self.settings.node {
+            return;
+        }
+        self.term = self.term.max(datagram.term);
+        let sender = Sender { node: datagram.node, address: from, term: datagram.term };
+        match datagram.message {
+            Message::Beacon(beacon) => {
+                self.meet(now, &sender, &beacon.member, roster::Doing::Holding, beacon.lease * 4, out);
+                self.beacon_heard(now, &sender, &beacon, out);
+            }
+            Message::Presence(presence) => {
+                let doing = roster::Doing::from(presence.stance);
+                self.meet(now, &sender, &presence.member, doing, presence.next_within, out);
+                self.offer_if_better(now, out);
+            }
+            Message::Query(nonce) => self.answer(now, &sender, nonce, out),
+            Message::Answer { nonce: _, holding } => self.answered(now, &sender, holding, out),
+            Message::Prepare(nonce) => self.prepare(now, &sender, nonce, out),
+            Message::Ready(nonce) => self.successor_ready(now, &sender, nonce, out),
+            Message::Go { to, term } => self.go(now, &sender, to, term, out),
+            Message::Released { leaving } => self.released(now, &sender, leaving, out),
+            Message::Stale { .. } => {}
+        }
+    }
+
+    fn link(&mut self, now: Time, up: bool, out: &mut Vec<Effect>) {
+        match (up, &self.phase) {
+            (true, Phase::Down) if self.settings.role == Role::Observer => {
+                self.pace.soon(now);
+                self.enter(Phase::Observer(None), Reason::Start, out);
+            }
+            (true, Phase::Down) => self.start_probing(now, Reason::Start, out),
+            (false, Phase::Down | Phase::Stopped) | (true, _) => {}
+            (false, _) => {
+                self.drop_address(now, out);
+                self.enter(Phase::Down, Reason::LinkDown, out);
+                if self.stopping {
+                    self.finish(out);
+                }
+            }
+        }
+    }
+
+    fn health_changed(&mut self, now: Time, health: Health, out: &mut Vec<Effect>) {
+        if self.health != health {
+            self.health = health;
+            self.pace.soon(now);
+            self.offer_if_better(now, out);
+        }
+    }
+
+    fn stop(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.stopping = true;
+        match &self.phase {
+            Phase::Stopped => {}
+            Phase::Holding(_) => self.start_handover(now, After::Leave, Reason::Stop, out),
+            Phase::HandingOver(_) => {}
+            Phase::Down
+            | Phase::Observer(_)
+            | Phase::Probing(_)
+            | Phase::Standby(_)
+            | Phase::Suspecting(_)
+            | Phase::Prepared(_)
+            | Phase::Asking(_)
+            | Phase::Conflict(_) => {
+                self.drop_address(now, out);
+                self.leave(out);
+            }
+        }
+    }
+
+    fn reload(&mut self, now: Time, settings: Settings, out: &mut Vec<Effect>) {
+        let was = std::mem::replace(&mut self.settings, settings).role;
+        self.pace.soon(now);
+        match (was, self.settings.role, &self.phase) {
+            (Role::Observer, Role::Candidate, Phase::Observer(None)) => self.start_probing(now, Reason::Reload, out),
+            (Role::Observer, Role::Candidate, Phase::Observer(Some(following))) => {
+                let following = following.clone();
+                self.enter(Phase::Standby(following), Reason::Reload, out);
+            }
+            (Role::Candidate, Role::Observer, Phase::Holding(_)) => {
+                self.start_handover(now, After::Observe, Reason::Reload, out);
+            }
+            (Role::Candidate, Role::Observer, Phase::Down | Phase::HandingOver(_) | Phase::Stopped) => {}
+            (Role::Candidate, Role::Observer, _) => {
+                let following = self.following().cloned();
+                self.drop_address(now, out);
+                self.enter(Phase::Observer(following), Reason::Reload, out);
+            }
+            (Role::Observer, _, _) | (Role::Candidate, Role::Candidate, _) => {}
+        }
+    }
+
+    /// Takes the address off, if it is on; the gate first.
+    fn drop_address(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.configured {
+            self.configured = false;
+            self.held_until = Some(now);
+            out.extend([Effect::ShutGate, Effect::Deconfigure]);
+        }
+    }
+
+    /// Says goodbye for good; the address must be off already.
+    fn leave(&mut self, out: &mut Vec<Effect>) {
+        out.push(self.to_group(Message::Released { leaving: true }));
+        self.finish(out);
+    }
+
+    fn finish(&mut self, out: &mut Vec<Effect>) {
+        self.enter(Phase::Stopped, Reason::Stop, out);
+        out.push(Effect::Finished);
+    }
+
+    fn failed(&mut self, now: Time, failure: Failure, out: &mut Vec<Effect>) {
+        match failure {
+            Failure::Configure => self.cannot_configure(now, out),
+            Failure::Beacon => self.beacon_failed(now, out),
+            // Beacons have ended, so the gate shuts by itself within a lease.
+            Failure::ShutGate | Failure::Deconfigure => {
+                let shut = now + self.settings.timing.lease;
+                if failure == Failure::Deconfigure || !self.postpone_go(shut) {
+                    self.overdue_release = Some(shut);
+                }
+            }
+        }
+    }
+
+    fn say_released(&mut self, out: &mut Vec<Effect>) {
+        self.overdue_release = None;
+        if !self.configured {
+            out.push(Effect::Deconfigure);
+            out.push(self.to_group(Message::Released { leaving: self.stopping }));
+            if self.stopping && !matches!(self.phase, Phase::Stopped) {
+                self.finish(out);
+            } else if self.stopping {
+                out.push(Effect::Finished);
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, reason: Reason, out: &mut Vec<Effect>) {
+        let from = self.phase.state();
+        let holder_before = self.holder();
+        self.phase = phase;
+        let to = self.phase.state();
+        if from != to {
+            out.push(Effect::Note(Note::Role { from, to, reason }));
+        }
+        let holder = self.holder();
+        if holder != holder_before {
+            out.push(Effect::Note(Note::Holder { node: holder, term: self.term }));
+        }
+    }
+
+    fn phase_deadline(&self) -> Option<Deadline> {
+        match &self.phase {
+            Phase::Down | Phase::Stopped => None,
+            Phase::Observer(_) | Phase::Standby(_) | Phase::Suspecting(_) | Phase::Prepared(_) => {
+                self.follow_deadline()
+            }
+            Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) => self.probe_deadline(),
+            Phase::Holding(_) => self.hold_deadline(),
+            Phase::HandingOver(_) => self.handover_deadline(),
+        }
+    }
+
+    fn following(&self) -> Option<&Following> {
+        match &self.phase {
+            Phase::Observer(following) => following.as_ref(),
+            Phase::Standby(following) => Some(following),
+            Phase::Suspecting(suspecting) => Some(&suspecting.following),
+            Phase::Prepared(prepared) => Some(&prepared.following),
+            Phase::Down
+            | Phase::Probing(_)
+            | Phase::Holding(_)
+            | Phase::HandingOver(_)
+            | Phase::Asking(_)
+            | Phase::Conflict(_)
+            | Phase::Stopped => None,
+        }
+    }
+
+    fn info(&self, now: Time) -> MemberInfo {
+        MemberInfo { name: self.settings.name.clone(), priority: self.priority(now), health: self.health }
+    }
+
+    fn priority(&self, now: Time) -> Priority {
+        if now < self.resting_until { Priority(0) } else { self.settings.priority }
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        Nonce(self.random.next())
+    }
+
+    fn to_group(&self, message: Message) -> Effect {
+        Effect::Send { to: Dest::Group, term: self.term, message, not_after: None }
+    }
+
+    fn to_member(&self, address: SocketAddr, message: Message) -> Effect {
+        Effect::Send { to: Dest::Unicast(address), term: self.term, message, not_after: None }
+    }
+
+    fn is_mine(&self, mac: Mac) -> bool {
+        mac == self.settings.mac
+    }
+}
+
+/// Who sent a datagram, and the term it carried.
+#[derive(Clone, Copy, Debug)]
+struct Sender {
+    node: NodeId,
+    address: SocketAddr,
+    term: Term,
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): spreads datagrams in time and numbers questions.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// A duration below `span`, evenly spread.
+    fn below(&mut self, span: Duration) -> Duration {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(if nanos == 0 { 0 } else { self.next() % nanos })
+    }
+}

@@ -1,0 +1,342 @@
+//! Somebody else holds: following its beacons, noticing its silence, asking it, taking over.
+
+use std::time::Duration;
+
+use super::claim::{Claim, Fitness};
+use super::effect::{Effect, Reason};
+use super::phase::{Deadline, Following, Phase, Prepared, Sightings, Suspecting, Why};
+use super::{Machine, RECENTLY, Role, Sender};
+use crate::units::{NodeId, Term, Time};
+use crate::wire::{Beacon, Message, Nonce};
+
+/// The silent holder is asked this often before a takeover.
+const QUESTIONS: u32 = 3;
+/// The first beacon of a successor gets at least this long to arrive before the next one acts.
+const SHORTEST_STAGGER: Duration = Duration::from_millis(8);
+/// A stranger is believed after this many answers from a hardware address that is not the holder's.
+const BELIEVED: u32 = 4;
+/// A dead holder's kernel answers no longer than this: its address expires by itself.
+const KERNEL_EXPIRES: Duration = Duration::from_secs(4);
+/// A prepared successor waits this long for the word before it takes the address off again.
+const PREPARED_FOR: Duration = Duration::from_millis(500);
+
+impl Machine {
+    pub(super) fn beacon_heard(&mut self, now: Time, sender: &Sender, beacon: &Beacon, out: &mut Vec<Effect>) {
+        let claim = Claim { term: sender.term, priority: beacon.member.priority, node: sender.node };
+        let heard = Following {
+            node: sender.node,
+            address: sender.address,
+            claim,
+            mac: beacon.mac,
+            interval: beacon.interval,
+            lease: beacon.lease,
+            successors: beacon.successors.clone(),
+            heard: now,
+        };
+        match &self.phase {
+            Phase::Down | Phase::Stopped => {}
+            Phase::Observer(following) => {
+                if self.should_follow(now, following.as_ref(), &heard) {
+                    self.enter(Phase::Observer(Some(heard)), Reason::HolderHeard, out);
+                }
+            }
+            Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) => self.follow(now, heard, out),
+            Phase::Standby(following) => {
+                if self.should_follow(now, Some(following), &heard) {
+                    self.follow(now, heard, out);
+                }
+            }
+            Phase::Suspecting(suspecting) => {
+                if self.should_follow(now, Some(&suspecting.following), &heard) {
+                    self.follow(now, heard, out);
+                }
+            }
+            Phase::Prepared(prepared) if prepared.following.node == heard.node => {
+                let (nonce, until) = (prepared.nonce, prepared.until);
+                self.phase = Phase::Prepared(Prepared { following: heard, nonce, until });
+            }
+            Phase::Prepared(prepared) => {
+                if self.should_follow(now, Some(&prepared.following), &heard) {
+                    self.follow(now, heard, out);
+                }
+            }
+            Phase::Holding(_) | Phase::HandingOver(_) => self.rival_heard(now, heard, out),
+        }
+    }
+
+    /// Becomes the standby of `holder`; whatever is still configured is taken off.
+    pub(super) fn follow(&mut self, now: Time, holder: Following, out: &mut Vec<Effect>) {
+        self.drop_address(now, out);
+        if !matches!(self.phase, Phase::Standby(_) | Phase::Suspecting(_)) {
+            self.pace.soon(now);
+        }
+        self.enter(Phase::Standby(holder), Reason::HolderHeard, out);
+    }
+
+    pub(super) fn tick_following(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let forget = match &self.phase {
+            Phase::Standby(following) if now >= self.suspect_at(following) => {
+                self.suspect(now, following.clone(), Reason::HolderSilent, out);
+                false
+            }
+            Phase::Observer(Some(following)) => now >= following.heard + following.lease * 4,
+            _ => false,
+        };
+        if forget {
+            self.enter(Phase::Observer(None), Reason::HolderSilent, out);
+        }
+    }
+
+    pub(super) fn tick_suspicion(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let question = self.settings.timing.question;
+        match &mut self.phase {
+            Phase::Prepared(prepared) if now >= prepared.until => {
+                let following = prepared.following.clone();
+                self.follow(now, following, out);
+            }
+            Phase::Prepared(prepared) => {
+                let following = prepared.following.clone();
+                if now >= self.suspect_at(&following) {
+                    self.suspect(now, following, Reason::HolderSilent, out);
+                }
+            }
+            Phase::Suspecting(suspecting) if suspecting.asked >= QUESTIONS && now >= suspecting.claim_at => {
+                // A tick that comes late means that this member was the one that stood still: ask once more.
+                if now.since(suspecting.claim_at) > question * 2 && suspecting.asked == QUESTIONS {
+                    suspecting.next_question = now;
+                    suspecting.claim_at = now + question;
+                    self.ask(now, out);
+                } else {
+                    self.take_over(now, out);
+                }
+            }
+            Phase::Suspecting(suspecting) if suspecting.asked < QUESTIONS && now >= suspecting.next_question => {
+                self.ask(now, out);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn follow_deadline(&self) -> Option<Deadline> {
+        match &self.phase {
+            Phase::Standby(following) => Some(Deadline { at: self.suspect_at(following), why: Why::Suspect }),
+            Phase::Observer(Some(following)) => {
+                Some(Deadline { at: following.heard + following.lease * 4, why: Why::Suspect })
+            }
+            Phase::Suspecting(suspecting) if suspecting.asked < QUESTIONS => {
+                Some(Deadline { at: suspecting.next_question, why: Why::Question })
+            }
+            Phase::Suspecting(suspecting) => Some(Deadline { at: suspecting.claim_at, why: Why::Claim }),
+            Phase::Prepared(prepared) => {
+                Some(Deadline { at: prepared.until.min(self.suspect_at(&prepared.following)), why: Why::Handover })
+            }
+            _ => None,
+        }
+    }
+
+    /// Answers a question about holding. Only who holds, or held just now, has anything to say.
+    pub(super) fn answer(&mut self, now: Time, sender: &Sender, nonce: Nonce, out: &mut Vec<Effect>) {
+        let holding = self.holder() == Some(self.settings.node);
+        if holding || self.held_until.is_some_and(|until| now.since(until) < RECENTLY) {
+            out.push(self.to_member(sender.address, Message::Answer { nonce, holding }));
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: Time, sender: &Sender, holding: bool, out: &mut Vec<Effect>) {
+        self.roster.heard(now, sender.node, sender.address);
+        match &mut self.phase {
+            Phase::Suspecting(suspecting) if suspecting.following.node == sender.node && holding => {
+                suspecting.following.heard = now;
+                let following = suspecting.following.clone();
+                self.enter(Phase::Standby(following), Reason::HolderAnswered, out);
+            }
+            Phase::Suspecting(suspecting) if suspecting.following.node == sender.node => {
+                let following = suspecting.following.clone();
+                self.holder_gone(now, following, None, out);
+            }
+            Phase::Asking(asking) if holding => {
+                let patience = self.settings.timing.takeover;
+                asking.claim_at = asking.claim_at.max(now + patience);
+            }
+            _ => {}
+        }
+    }
+
+    /// The holder prepares this member: the address goes on, the gate stays shut.
+    pub(super) fn prepare(&mut self, now: Time, sender: &Sender, nonce: Nonce, out: &mut Vec<Effect>) {
+        let following = match &self.phase {
+            Phase::Standby(following) => following,
+            Phase::Suspecting(suspecting) => &suspecting.following,
+            Phase::Prepared(prepared) => &prepared.following,
+            _ => return,
+        };
+        if following.node != sender.node {
+            return;
+        }
+        let mut following = following.clone();
+        following.heard = now;
+        if !self.configured {
+            self.configured = true;
+            out.push(Effect::Configure);
+        }
+        out.push(self.to_member(sender.address, Message::Ready(nonce)));
+        let prepared = Prepared { following, nonce, until: now + PREPARED_FOR };
+        self.enter(Phase::Prepared(prepared), Reason::HandedOver, out);
+    }
+
+    /// The holder has shut its gate and names who shall hold.
+    pub(super) fn go(&mut self, now: Time, sender: &Sender, to: NodeId, term: Term, out: &mut Vec<Effect>) {
+        self.roster.released(sender.node);
+        match &self.phase {
+            Phase::Prepared(_) | Phase::Standby(_) | Phase::Suspecting(_)
+                if to == self.settings.node && self.followed(sender.node).is_some() =>
+            {
+                let term = term.max(self.term.next());
+                self.claim(now, term, Reason::HandedOver, out);
+            }
+            // The word was said again because the first beacon was not heard.
+            Phase::Holding(_) if to == self.settings.node => self.beacon_to(now, sender.address, out),
+            _ if to != self.settings.node => {
+                if let Some(following) = self.followed(sender.node) {
+                    self.holder_gone(now, following, Some(to), out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A member no longer answers for the address.
+    pub(super) fn released(&mut self, now: Time, sender: &Sender, leaving: bool, out: &mut Vec<Effect>) {
+        self.roster.released(sender.node);
+        if leaving && let Some(member) = self.roster.remove(sender.node) {
+            let (node, name) = (member.node, member.name);
+            out.push(Effect::Note(super::Note::Left { node, name, announced: true }));
+        }
+        if matches!(self.phase, Phase::Holding(_)) {
+            self.heal(now, out);
+        } else if let Some(following) = self.followed(sender.node) {
+            self.holder_gone(now, following, None, out);
+        } else if matches!(&self.phase, Phase::Observer(Some(following)) if following.node == sender.node) {
+            self.enter(Phase::Observer(None), Reason::HolderReleased, out);
+        }
+    }
+
+    /// The time between the n-th and the next successor's takeover.
+    pub(super) fn stagger(&self) -> Duration {
+        (self.settings.timing.question * 2).max(SHORTEST_STAGGER)
+    }
+
+    fn followed(&self, node: NodeId) -> Option<Following> {
+        match &self.phase {
+            Phase::Standby(_) | Phase::Suspecting(_) | Phase::Prepared(_) => {
+                self.following().filter(|following| following.node == node).cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// The holder said itself that it holds no longer: nobody need be asked, only the order be kept.
+    fn holder_gone(&mut self, now: Time, following: Following, named: Option<NodeId>, out: &mut Vec<Effect>) {
+        let mut turn = self.turn(&following);
+        if named.is_some() && named != following.successors.first().copied() {
+            turn += 1;
+        }
+        let claim_at = now + self.stagger() * turn;
+        if turn == 0 {
+            let term = self.term.next();
+            return self.claim(now, term, Reason::HolderReleased, out);
+        }
+        let suspecting = Suspecting {
+            following,
+            asked: QUESTIONS,
+            next_question: claim_at,
+            claim_at,
+            seen: Sightings::default(),
+            reason: Reason::HolderReleased,
+        };
+        self.enter(Phase::Suspecting(suspecting), Reason::HolderReleased, out);
+    }
+
+    fn suspect(&mut self, now: Time, following: Following, reason: Reason, out: &mut Vec<Effect>) {
+        let question = self.settings.timing.question;
+        let claim_at = (following.heard + self.takeover_after(&following)).max(now + question * QUESTIONS);
+        let suspecting =
+            Suspecting { following, asked: 0, next_question: now, claim_at, seen: Sightings::default(), reason };
+        self.enter(Phase::Suspecting(suspecting), reason, out);
+        self.ask(now, out);
+    }
+
+    fn ask(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let nonce = self.nonce();
+        let question = self.settings.timing.question;
+        if let Phase::Suspecting(suspecting) = &mut self.phase {
+            suspecting.asked += 1;
+            suspecting.next_question = now + question;
+            suspecting.claim_at = suspecting.claim_at.max(now + question);
+            let address = suspecting.following.address;
+            out.push(self.to_member(address, Message::Query(nonce)));
+            out.push(Effect::Probe);
+        }
+    }
+
+    /// Nobody answered the questions.
+    fn take_over(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let question = self.settings.timing.question;
+        let Phase::Suspecting(suspecting) = &self.phase else { return };
+        let reason = suspecting.reason;
+        match suspecting.seen.last {
+            // The address is still answered for, so claiming it could only make two: wait until that ends.
+            Some((mac, at)) if now.since(at) < question * 2 => {
+                let foreign = mac != suspecting.following.mac;
+                let too_long = now.since(suspecting.following.heard) > KERNEL_EXPIRES;
+                if (foreign && suspecting.seen.count >= BELIEVED) || too_long {
+                    self.start_conflict(now, mac, out);
+                } else {
+                    self.ask(now, out);
+                }
+            }
+            _ => {
+                let term = self.term.next();
+                self.claim(now, term, reason, out);
+            }
+        }
+    }
+
+    fn should_follow(&self, now: Time, current: Option<&Following>, heard: &Following) -> bool {
+        current.is_none_or(|current| {
+            current.node == heard.node || heard.claim > current.claim || now >= self.suspect_at(current)
+        })
+    }
+
+    fn suspect_at(&self, following: &Following) -> Time {
+        let own = self.settings.timing;
+        let silence = own.suspect.max(following.interval * 3 / 2);
+        following.heard + silence + self.stagger() * self.turn(following)
+    }
+
+    /// T, for the holder's lease as well as for our own timing, and for our turn.
+    fn takeover_after(&self, following: &Following) -> Duration {
+        let own = self.settings.timing;
+        let margin = own.takeover.saturating_sub(own.lease);
+        own.takeover.max(following.lease + margin) + self.stagger() * self.turn(following)
+    }
+
+    /// How many members act before this one: the successors first, in the holder's order; then everyone else.
+    fn turn(&self, following: &Following) -> u32 {
+        let listed = following.successors.iter().position(|node| *node == self.settings.node);
+        let turn = listed.unwrap_or_else(|| {
+            let mine = Fitness { health: self.health, priority: self.settings.priority, node: self.settings.node };
+            let fitter = self.roster.iter().filter(|other| {
+                other.may_claim() && other.fitness() > mine && !following.successors.contains(&other.node)
+            });
+            following.successors.len() + fitter.count()
+        });
+        let unfit = usize::from(self.is_unfit()) * crate::wire::MAX_SUCCESSORS;
+        u32::try_from(turn + unfit).unwrap_or(u32::MAX)
+    }
+
+    /// A member that never holds has nothing to take over.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.settings.role == Role::Candidate
+    }
+}

@@ -1,0 +1,172 @@
+//! States without a holder in sight: probing at start, asking after a freeze, waiting for a stranger to leave.
+
+use std::time::Duration;
+
+use super::claim::Fitness;
+use super::effect::{Effect, Note, Reason};
+use super::phase::{Asking, Conflict, Deadline, Phase, Probing, Sightings, Why};
+use super::{Dest, Machine};
+use crate::units::{Health, Mac, Time};
+use crate::wire::Message;
+
+/// The wire is asked this often while watching at start.
+const PROBES: u32 = 3;
+/// The shortest time to watch at start: a switch port needs a moment to forward after the link comes up.
+const SHORTEST_WATCH: Duration = Duration::from_millis(200);
+/// The LAN is watched this much longer after a claim that this machine could not carry out.
+const PENALTY: Duration = Duration::from_secs(1);
+/// The time between two probes for a stranger.
+const STRANGER_PROBE: Duration = Duration::from_millis(500);
+/// A stranger that left this many probes unanswered is gone.
+const STRANGER_GONE: u32 = 3;
+/// A stranger is complained about this often.
+const COMPLAINT: Duration = Duration::from_secs(30);
+
+impl Machine {
+    pub(super) fn start_probing(&mut self, now: Time, reason: Reason, out: &mut Vec<Effect>) {
+        let timing = self.settings.timing;
+        let watch = timing.takeover.max(SHORTEST_WATCH) + timing.question;
+        let penalty = if reason == Reason::CannotConfigure { PENALTY } else { Duration::ZERO };
+        let probing =
+            Probing { claim_at: now + watch + penalty, next_probe: now, in_turn: false, seen: Sightings::default() };
+        self.pace.soon(now);
+        self.enter(Phase::Probing(probing), reason, out);
+    }
+
+    /// Lets go and asks: this member was frozen, somebody may have taken over.
+    pub(super) fn start_asking(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let timing = self.settings.timing;
+        self.drop_address(now, out);
+        let asking = Asking {
+            asked: 0,
+            next_question: now,
+            claim_at: now + timing.question * PROBES,
+            seen: Sightings::default(),
+        };
+        self.enter(Phase::Asking(asking), Reason::Frozen, out);
+        self.tick_probe(now, out);
+    }
+
+    pub(super) fn start_conflict(&mut self, now: Time, mac: Mac, out: &mut Vec<Effect>) {
+        self.drop_address(now, out);
+        out.push(Effect::Note(Note::Stranger { mac, dmz: self.settings.dmz }));
+        let conflict = Conflict { next_probe: now + STRANGER_PROBE, unanswered: 0, next_complaint: now + COMPLAINT };
+        self.pace.soon(now);
+        self.enter(Phase::Conflict(conflict), Reason::Stranger, out);
+    }
+
+    pub(super) fn tick_probe(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let question = self.settings.timing.question;
+        match &mut self.phase {
+            Phase::Probing(probing) if now >= probing.claim_at => {
+                match probing.seen.last {
+                    Some((mac, _)) => self.start_conflict(now, mac, out),
+                    None => self.claim_in_turn(now, out),
+                };
+            }
+            Phase::Probing(probing) if now >= probing.next_probe => {
+                let step = probing.claim_at.since(now) / PROBES;
+                probing.next_probe = now + step.max(question);
+                out.push(Effect::Probe);
+            }
+            Phase::Asking(asking) if asking.asked >= PROBES && now >= asking.claim_at => {
+                match asking.seen.last {
+                    // Somebody answers for the address: a successor whose beacon has not come yet, or a stranger.
+                    Some(_) => self.start_probing(now, Reason::Frozen, out),
+                    None => {
+                        let term = self.term.next();
+                        self.claim(now, term, Reason::AddressFree, out);
+                    }
+                }
+            }
+            Phase::Asking(asking) if now >= asking.next_question && asking.asked < PROBES => {
+                asking.asked += 1;
+                asking.next_question = now + question;
+                asking.claim_at = asking.claim_at.max(now + question);
+                let nonce = self.nonce();
+                out.push(Effect::Probe);
+                out.push(Effect::Send {
+                    to: Dest::Group,
+                    term: self.term,
+                    message: Message::Query(nonce),
+                    not_after: None,
+                });
+            }
+            Phase::Conflict(conflict) if now >= conflict.next_probe => {
+                conflict.next_probe = now + STRANGER_PROBE;
+                conflict.unanswered += 1;
+                if conflict.unanswered > STRANGER_GONE {
+                    self.start_probing(now, Reason::StrangerGone, out);
+                } else {
+                    out.push(Effect::Probe);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn probe_deadline(&self) -> Option<Deadline> {
+        match &self.phase {
+            Phase::Probing(probing) if probing.next_probe < probing.claim_at => {
+                Some(Deadline { at: probing.next_probe, why: Why::Question })
+            }
+            Phase::Probing(probing) => Some(Deadline { at: probing.claim_at, why: Why::Claim }),
+            Phase::Asking(asking) if asking.asked < PROBES => {
+                Some(Deadline { at: asking.next_question, why: Why::Question })
+            }
+            Phase::Asking(asking) => Some(Deadline { at: asking.claim_at, why: Why::Claim }),
+            Phase::Conflict(conflict) => Some(Deadline { at: conflict.next_probe, why: Why::Question }),
+            _ => None,
+        }
+    }
+
+    /// Somebody answers for the address, or announced it.
+    pub(super) fn address_seen(&mut self, now: Time, mac: Mac, out: &mut Vec<Effect>) {
+        let question = self.settings.timing.question;
+        match &mut self.phase {
+            Phase::Probing(probing) => probing.seen.note(mac, now),
+            Phase::Asking(asking) => asking.seen.note(mac, now),
+            Phase::Suspecting(suspecting) => {
+                suspecting.seen.note(mac, now);
+                suspecting.claim_at = suspecting.claim_at.max(now + question);
+            }
+            Phase::Conflict(conflict) => {
+                conflict.unanswered = 0;
+                if now >= conflict.next_complaint {
+                    conflict.next_complaint = now + COMPLAINT;
+                    out.push(Effect::Note(Note::Stranger { mac, dmz: self.settings.dmz }));
+                }
+            }
+            Phase::Holding(_) => self.defend(now, mac, out),
+            Phase::Down
+            | Phase::Observer(_)
+            | Phase::Standby(_)
+            | Phase::Prepared(_)
+            | Phase::HandingOver(_)
+            | Phase::Stopped => {}
+        }
+    }
+
+    /// The watch is over: claims, after giving fitter candidates that are probing too the time to claim first.
+    fn claim_in_turn(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let mine = Fitness { health: self.health, priority: self.priority(now), node: self.settings.node };
+        let fitter = self.roster.iter().filter(|other| other.may_claim() && other.fitness() > mine).count();
+        let wait = self.stagger() * u32::try_from(fitter).unwrap_or(u32::MAX);
+        match &mut self.phase {
+            Phase::Probing(probing) if !probing.in_turn && !wait.is_zero() => {
+                probing.in_turn = true;
+                probing.claim_at = now + wait;
+                probing.next_probe = probing.claim_at;
+            }
+            _ => {
+                let term = self.term.next();
+                self.claim(now, term, Reason::AddressFree, out);
+            }
+        }
+    }
+
+    /// Whether this member must not be chosen while anybody else is better.
+    pub(super) fn is_unfit(&self) -> bool {
+        self.health == Health::NONE
+    }
+}
