@@ -4,22 +4,46 @@
 //! likewise the IPv6 address (the kernel's lease reads them there); then magic, version, kind, flags, key id, site
 //! tag, node id, boot epoch, sequence, term, body, and an Ed25519 signature over all of it.
 //!
+//! A datagram goes out through [`Outbox::seal`] and comes in through [`Intake::take`]; the words between are here.
+//!
 //! Pure: no socket, no clock. **Invariant:** decoding is total; no datagram can make it panic or allocate more than
-//! [`MAX_DATAGRAM`] bytes.
+//! [`MAX_DATAGRAM`] bytes. **Invariant:** nothing of a datagram is believed before its signature has verified.
+
+mod budget;
+pub mod decode;
+pub mod encode;
+mod guard;
+mod intake;
+mod key;
+pub mod layout;
+mod outbox;
+#[cfg(test)]
+mod tests;
+
+pub use decode::DecodeError;
+pub use guard::{Verdict, Window};
+pub use intake::{Drop, Intake, MAX_SENDERS};
+pub use key::{KeyError, Keyring, PublicKey, SiteKey};
+pub use outbox::Outbox;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::units::{BootEpoch, Health, Mac, NodeId, Priority, Sequence, SiteTag, Term};
 
 /// No datagram is longer; it fits one Ethernet frame with room for tunnels.
 pub const MAX_DATAGRAM: usize = 1200;
-/// A member's name in a datagram is cut to this many bytes.
+/// A member's name in a datagram is cut to this many bytes, as a host name's label is (RFC 1035, 2.3.4).
 pub const MAX_NAME: usize = 63;
 /// A beacon names at most this many successors; more could not act before the first ones have.
 pub const MAX_SUCCESSORS: usize = 8;
+/// No beacon interval or lease in a datagram is longer.
+pub const MAX_LEASE: Duration = Duration::from_secs(60);
+/// No member promises to be heard only after a longer time than this.
+pub const MAX_NEXT_WITHIN: Duration = Duration::from_secs(3_600);
 
 /// The addresses the site's gateway forwards to: IPv4, IPv6 or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +52,14 @@ pub struct DmzAddresses {
     pub v4: Option<Ipv4Addr>,
     /// The IPv6 address, if the site has one.
     pub v6: Option<Ipv6Addr>,
+}
+
+impl DmzAddresses {
+    /// What tells this site apart from others on the same LAN.
+    pub fn site_tag(self) -> SiteTag {
+        let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(encode::dmz(self)));
+        SiteTag([a, b, c, d])
+    }
 }
 
 /// Who says it, and when in the sender's own counting.
