@@ -1,12 +1,31 @@
-//! The one door for people and scripts.
+//! The one door for people and scripts: HTTP on a Unix socket.
+//!
+//! The daemon publishes into a [`Door`] and takes [`Command`]s from it; [`router`] answers from it, [`bind`] and
+//! [`serve`] put that on a socket. The command line and every other face come in here, so whatever they can do, a
+//! script can do. `openapi.json` beside this file describes it; a test holds the two together.
+//!
+//! **Invariant:** nothing here waits for the daemon except a command that asks for an answer, and the daemon never
+//! waits for anything here: a reader that is too slow misses events and is told how many.
 
+mod events;
+mod metrics;
 pub mod model;
+mod openapi;
+mod router;
+mod server;
+mod socket;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use model::{Counters, Event, Refusal, Status};
+pub use router::router;
+pub use server::serve;
+pub use socket::{BindError, bind};
 
 /// What the daemon publishes and takes: everything the API needs of it.
 #[derive(Clone, Debug)]
@@ -15,9 +34,8 @@ pub struct Door {
     pub status: watch::Receiver<Arc<Status>>,
     /// The newest counts.
     pub counters: watch::Receiver<Counters>,
-    /// Events as they happen; a slow reader is told how many it missed.
-    pub events: broadcast::Sender<Event>,
-    /// The last events, oldest first.
+    /// The last events, oldest first, with ids that follow each other. Also how readers hear of new ones: the ids
+    /// tell a slow one how many it missed.
     pub history: watch::Receiver<Arc<Vec<Event>>>,
     /// Requests to the daemon.
     pub commands: mpsc::Sender<Command>,

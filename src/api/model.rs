@@ -93,11 +93,12 @@ pub struct CheckStatus {
 /// `GET /v1/events`: one line each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// Counts events since the daemon started.
+    /// Counts events since the daemon started, from 1.
     pub id: u64,
     /// When, milliseconds since 1970.
     pub at_ms: u64,
-    /// What kind: `role`, `holder`, `joined`, `left`, `stranger`, `late-beacon`, `health`, `config`, `warning`.
+    /// What kind: `role`, `holder`, `joined`, `left`, `stranger`, `late-beacon`, `health`, `config`, `warning`;
+    /// and `missed` in place of events that this reader was too slow for, with the id of the last one missed.
     pub kind: String,
     /// One sentence for people.
     pub text: String,

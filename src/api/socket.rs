@@ -1,0 +1,104 @@
+//! The control socket's file: made safely, never stolen from a daemon that lives.
+//!
+//! **Invariant:** the socket is never open to everybody, not even for a moment, and a file that is not a dead
+//! socket is never removed.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::net;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, fchmod, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, listen, socket_with};
+use tokio::net::UnixListener;
+
+/// Who may ask: the daemon's user and group.
+const SOCKET_MODE: u32 = 0o660;
+/// Connections that wait to be accepted; more are refused by the kernel.
+const BACKLOG: i32 = 64;
+
+/// Why the control socket could not be made. The file system is as it was, but for a new folder.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A daemon answers on this path.
+    #[error("another gatehouse is running: it answers at {}", .0.display())]
+    Running(PathBuf),
+    /// Something that is no socket lies there.
+    #[error("{} exists and is not a socket; remove it or set `control` to another path", .0.display())]
+    NotASocket(PathBuf),
+    /// Longer than the kernel's 107 bytes.
+    #[error("{} is too long: the path of a Unix socket has at most 107 bytes", .0.display())]
+    TooLong(PathBuf),
+    /// The operating system refused.
+    #[error("cannot {deed} {}", path.display())]
+    Io {
+        /// What was tried.
+        deed: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Listens on `path`, with mode 0660; makes the folder (mode 0755) where it is missing, and replaces a socket that
+/// nobody answers on. Needs a tokio runtime around it.
+///
+/// # Errors
+/// When a daemon answers there already, or the file cannot be made.
+pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
+    let failed = |deed, path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| BindError::Io { deed, path, source }
+    };
+    let address = SocketAddrUnix::new(path).map_err(|_| BindError::TooLong(path.to_owned()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed("make the folder", folder))?;
+    let _one_at_a_time = lock(folder).map_err(failed("lock the folder", folder))?;
+    clear_the_way(path, &address)?;
+    let listener = open(path, &address).map_err(failed("listen on", path))?;
+    UnixListener::from_std(listener).map_err(failed("listen on", path))
+}
+
+/// Keeps two daemons that start together from both finding the other's socket dead.
+fn lock(folder: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    flock(&folder, FlockOperation::LockExclusive)?;
+    Ok(folder)
+}
+
+fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<(), BindError> {
+    let io = |deed| move |source: io::Error| BindError::Io { deed, path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.file_type().is_socket() => return Err(BindError::NotASocket(path.to_owned())),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("look at")(error)),
+    }
+    // Non-blocking, because a daemon whose backlog is full would make us wait; it answers EAGAIN, and so it lives.
+    let probe = socket().map_err(io("ask"))?;
+    match connect(&probe, address) {
+        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(io("remove the dead socket")),
+        Err(Errno::NOENT) => Ok(()),
+        Ok(()) | Err(Errno::AGAIN) => Err(BindError::Running(path.to_owned())),
+        Err(error) => Err(io("ask")(error.into())),
+    }
+}
+
+fn open(path: &Path, address: &SocketAddrUnix) -> io::Result<net::UnixListener> {
+    let socket = socket()?;
+    // Linux gives the file the mode of the socket, so it is never wider than this; the umask may have narrowed it.
+    fchmod(&socket, Mode::from_raw_mode(SOCKET_MODE))?;
+    rustix::net::bind(&socket, address)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
