@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
+#[path = "cases/config.rs"]
+mod config;
 #[path = "cases/wire.rs"]
 mod wire;
 

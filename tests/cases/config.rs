@@ -1,0 +1,37 @@
+//! `config/*.toml`: the settings it means, or what is wrong with it in lines and in pictures.
+
+use std::path::PathBuf;
+
+use gatehouse::config::{KeyFault, Surroundings, parse_within};
+
+use super::{case_file, golden};
+
+#[test]
+fn configurations() {
+    let surroundings = Surroundings {
+        hostname: "box".to_owned(),
+        root: true,
+        state_home: PathBuf::from("/home/user/.local/state"),
+        inspect_key: |path| match path.file_name().and_then(|name| name.to_str()) {
+            Some("open.key") => Err(KeyFault::Open),
+            Some("none.key") => Err(KeyFault::Unreadable(std::io::ErrorKind::NotFound.into())),
+            Some("short.key") => Err(KeyFault::TooShort),
+            _ => Ok(()),
+        },
+    };
+    let entries = std::fs::read_dir(case_file("config")).unwrap().map(|entry| entry.unwrap().path());
+    let mut inputs: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    inputs.sort();
+    assert!(!inputs.is_empty());
+    for path in inputs {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let parsed = parse_within(&text, &format!("/etc/{name}.toml"), &surroundings);
+        assert_eq!(parsed.is_ok(), name.starts_with("good-"), "{name}: {parsed:#?}");
+        let outcome = match parsed {
+            Ok(settings) => format!("{settings:#?}\n"),
+            Err(error) => format!("{error}\n\n{}", error.picture(false)),
+        };
+        golden(&format!("config/{name}.expected"), &outcome);
+    }
+}
