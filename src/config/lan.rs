@@ -11,8 +11,7 @@ use super::file::{KeyFile, LanFile, Text};
 use super::problem::Problem;
 use super::settings::{Dmz, KeySource, Lan};
 use super::surroundings::{KeyFault, MIN_PASSPHRASE};
-use crate::election::settings::TimingError;
-use crate::election::{Prefer, Role, Timing};
+use crate::election::{Prefer, Role, Timing, TimingError};
 use crate::units::Priority;
 
 /// The group and port that members meet at, IPv4.
