@@ -18,6 +18,8 @@ pub struct Status {
     pub holder: Option<String>,
     /// The holder's id, if one is known.
     pub holder_node: Option<String>,
+    /// Milliseconds since this member saw the holder become it, if one is known.
+    pub held_ms: Option<u64>,
     /// The site's term.
     pub term: u64,
     /// The DMZ addresses.

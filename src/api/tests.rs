@@ -41,6 +41,7 @@ pub(super) fn status() -> Status {
         state: "holding".into(),
         holder: Some("a".into()),
         holder_node: Some("00".repeat(16)),
+        held_ms: Some(60_000),
         term: 7,
         dmz: vec!["192.168.1.11".into()],
         interface: "eth0".into(),
