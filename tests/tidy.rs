@@ -1,0 +1,346 @@
+//! The house rules as tests: who may know whom, what pure code must not touch, how files look.
+//!
+//! The rules are tables at the top of each section; the checkers are plain text scans, and each is shown to bite on a
+//! bad snippet.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+// --- Layers: words -> pure -> shell -> api -> cli/web -> wiring; nothing points back. ---
+
+/// Each module of the root package and what it may use of the others. `main` and `daemon` are the wiring and may use all.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("units", &[]),
+    ("clock", &["units"]),
+    ("wire", &["units"]),
+    ("election", &["units", "wire"]),
+    ("config", &["units", "wire", "election"]),
+    ("checks", &["units", "clock", "config", "api"]),
+    ("lan", &["units", "clock", "wire", "election", "config", "checks", "api"]),
+    ("api", &["units", "clock"]),
+    ("cli", &["units", "clock", "config", "api"]),
+    ("demo", &["units", "clock", "config", "api", "cli"]),
+    ("lib", &[]),
+];
+const WIRING: &[&str] = &["main", "daemon"];
+
+#[test]
+fn modules_only_use_the_layers_below() {
+    let mut wrong = Vec::new();
+    for file in rust_files(&["src"]) {
+        let module = module_of(&file.name);
+        if WIRING.contains(&module) {
+            continue;
+        }
+        match LAYERS.iter().find(|(name, _)| *name == module) {
+            None => wrong.push(format!("{}: the module `{module}` is not in the table of layers", file.name)),
+            Some((_, may)) => wrong.extend(
+                crate_uses(&code_of(&file.text))
+                    .into_iter()
+                    .filter(|used| used != module && !may.contains(&used.as_str()))
+                    .map(|used| format!("{}: `{module}` must not know `{used}`", file.name)),
+            ),
+        }
+    }
+    for file in rust_files(&["netconfig/src"]) {
+        if code_of(&file.text).contains("gatehouse::") {
+            wrong.push(format!("{}: netconfig knows nothing of the root package", file.name));
+        }
+    }
+    none(&wrong);
+}
+
+/// The top-level module that a file of `src` belongs to.
+fn module_of(name: &str) -> &str {
+    let inner = name.strip_prefix("src/").unwrap_or(name);
+    inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
+}
+
+/// Every `x` of `crate::x` and `crate::{x, y::z}` in some code.
+fn crate_uses(code: &str) -> Vec<String> {
+    let mut uses = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => uses.extend(heads(group)),
+            None => uses.extend(word(rest)),
+        }
+    }
+    uses.sort();
+    uses.dedup();
+    uses
+}
+
+/// The first words of the items of a use group, whose opening brace is already gone.
+fn heads(group: &str) -> Vec<String> {
+    let (mut depth, mut item, mut heads) = (1, String::new(), Vec::new());
+    for letter in group.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && letter == ',') {
+            heads.extend(word(item.trim()));
+            item.clear();
+        } else {
+            item.push(letter);
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    heads
+}
+
+/// The identifier that a text starts with.
+fn word(text: &str) -> Option<String> {
+    let word: String = text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+    (!word.is_empty()).then_some(word)
+}
+
+#[test]
+fn the_layer_check_bites() {
+    let code = code_of("use crate::{lan, wire::{self, Datagram}, units};\n// crate::web\nlet x = crate::api::Door;");
+    assert_eq!(crate_uses(&code), ["api", "lan", "units", "wire"]);
+    assert_eq!(module_of("src/wire/mod.rs"), "wire");
+    assert_eq!(module_of("src/daemon.rs"), "daemon");
+}
+
+// --- Purity: decisions own no socket, clock, thread, file or random source. ---
+
+/// Folders and files that only compute; a name without `.rs` stands for the folder and the file of that name.
+const PURE: &[&str] = &[
+    "src/units.rs",
+    "src/wire",
+    "src/election",
+    "src/config/duration",
+    "src/config/settings",
+    "src/config/checking",
+    "src/config/checks",
+    "netconfig/src/plan",
+    "netconfig/src/frame",
+    "src/demo/story",
+    "src/demo/timeline",
+];
+
+/// What the hands of a machine look like, and maps whose order differs from run to run.
+const IMPURE: &[&str] = &[
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "socket2",
+    "rustix",
+    "libc::",
+    "tokio",
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "SystemTime",
+    "Instant::now",
+    "rand::",
+    "crate::clock",
+    "clock::",
+    "HashMap",
+    "HashSet",
+    "println!",
+    "tracing::",
+];
+
+#[test]
+fn pure_modules_are_pure() {
+    let files = rust_files(&["src", "netconfig/src"]);
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| PURE.iter().any(|pure| belongs(&file.name, pure))) {
+        wrong.extend(impurities(&file.text).into_iter().map(|what| format!("{}: pure, but has `{what}`", file.name)));
+    }
+    none(&wrong);
+}
+
+/// Whether a file is the named one or lies in the named folder.
+fn belongs(name: &str, place: &str) -> bool {
+    name.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest == ".rs" || rest.starts_with('/'))
+}
+
+fn impurities(text: &str) -> Vec<&'static str> {
+    let code = code_of(text);
+    IMPURE.iter().copied().filter(|what| code.contains(what)).collect()
+}
+
+#[test]
+fn the_purity_check_bites() {
+    assert_eq!(
+        impurities("use std::net::UdpSocket;\nlet now = crate::clock::now();"),
+        ["UdpSocket", "crate::clock", "clock::"]
+    );
+    assert_eq!(impurities("/// A `HashMap` would not do.\nuse std::collections::BTreeMap;"), [""; 0]);
+    assert!(belongs("src/wire/mod.rs", "src/wire") && belongs("src/demo/story.rs", "src/demo/story"));
+    assert!(!belongs("src/wired/mod.rs", "src/wire"));
+}
+
+// --- Files: one job each, said at the top, small enough to read. ---
+
+/// No file is longer, unless it is listed with a reason.
+const MAX_LINES: usize = 600;
+const LONG: &[(&str, &str)] = &[];
+
+/// The only files that may allow `unsafe`, which the workspace's lints deny; clippy asks for a SAFETY comment at each use.
+const UNSAFE: &[&str] = &[];
+
+#[test]
+fn files_are_small_say_their_job_and_are_safe() {
+    let mut wrong = Vec::new();
+    for file in rust_files(&["src", "netconfig", "tests", "benches"]) {
+        let listed = LONG.iter().any(|(name, _)| *name == file.name);
+        wrong.extend(
+            faults(&file.text, listed, UNSAFE.contains(&file.name.as_str()))
+                .into_iter()
+                .map(|fault| format!("{}: {fault}", file.name)),
+        );
+    }
+    for name in LONG.iter().map(|(name, _)| name).chain(UNSAFE) {
+        if !root().join(name).exists() {
+            wrong.push(format!("{name}: listed as an exception, but gone"));
+        }
+    }
+    none(&wrong);
+}
+
+fn faults(text: &str, may_be_long: bool, may_be_unsafe: bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = text.lines().count();
+    if lines > MAX_LINES && !may_be_long {
+        faults.push(format!("{lines} lines; split it by concern before {MAX_LINES}"));
+    }
+    if !text.starts_with("//!") {
+        faults.push("does not start with its job (`//!`)".into());
+    }
+    if !may_be_unsafe && code_of(text).contains(concat!("allow(", "unsafe_code")) {
+        faults.push("`unsafe` outside the list of files that may".into());
+    }
+    faults
+}
+
+#[test]
+fn the_file_check_bites() {
+    assert_eq!(faults(&"//! x\n".repeat(MAX_LINES + 1), false, false).len(), 1);
+    assert_eq!(faults("fn main() {}", false, false).len(), 1);
+    let allowing = concat!("//! x\n#![allow(", "unsafe_code)]");
+    assert_eq!((faults(allowing, false, false).len(), faults(allowing, false, true).len()), (1, 0));
+}
+
+// --- Words: what must not be left lying about, in any text of the project. ---
+
+/// Endings of text files.
+const TEXTS: &[&str] = &["rs", "md", "toml", "sh", "mk", "service", "yml", "yaml"];
+
+/// Written in two halves, so that this file does not find itself.
+const FORBIDDEN: &[(&str, &str)] = &[
+    (concat!("TO", "DO"), "do it, or file it"),
+    (concat!("FIX", "ME"), "mend it, or file it"),
+    (concat!("XX", "X"), "say what is meant"),
+    (concat!("/wo", "rk/"), "a path of one machine"),
+    (concat!("/ro", "ot/"), "a path of one machine"),
+    (concat!("/tmp/", "wt"), "a path of one machine"),
+];
+
+#[test]
+fn nothing_is_left_lying_about() {
+    let mut wrong = Vec::new();
+    for file in files(&["."], TEXTS) {
+        wrong.extend(leftovers(&file.text).into_iter().map(|fault| format!("{}:{fault}", file.name)));
+    }
+    none(&wrong);
+}
+
+fn leftovers(text: &str) -> Vec<String> {
+    let lines = text.lines().enumerate();
+    let found = lines.flat_map(|(index, line)| {
+        let words = FORBIDDEN.iter().filter(move |(word, _)| line.contains(word));
+        words.map(move |(word, advice)| format!("{}: `{word}`: {advice}", index + 1))
+    });
+    found.collect()
+}
+
+#[test]
+fn the_word_check_bites() {
+    let text = concat!("fine\n// TO", "DO: later\nopen(\"/ro", "ot/x\")\n");
+    assert_eq!(leftovers(text).len(), 2);
+}
+
+// --- The map is the land. ---
+
+#[test]
+fn the_map_names_every_folder() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut folders: Vec<String> = ["netconfig/", "tests/"].map(String::from).to_vec();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            folders.push(format!("{}/", entry.file_name().to_str().unwrap()));
+        }
+    }
+    none(&unnamed(&map, &folders));
+}
+
+fn unnamed(map: &str, folders: &[String]) -> Vec<String> {
+    let absent = folders.iter().filter(|folder| !map.contains(&format!("`{folder}`")));
+    absent.map(|folder| format!("ARCHITECTURE.md says nothing of `{folder}`")).collect()
+}
+
+#[test]
+fn the_map_check_bites() {
+    assert_eq!(unnamed("`wire/` is pure", &["wire/".into(), "lan/".into()]).len(), 1);
+}
+
+/// A file's path below the root and its text.
+struct File {
+    name: String,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files below some folders, in order; there is at least one.
+fn rust_files(folders: &[&str]) -> Vec<File> {
+    files(folders, &["rs"])
+}
+
+fn files(folders: &[&str], endings: &[&str]) -> Vec<File> {
+    let mut found = BTreeMap::new();
+    for folder in folders {
+        walk(&root().join(folder), endings, &mut found);
+    }
+    assert!(!found.is_empty(), "no file in {folders:?}");
+    found.into_iter().map(|(name, text)| File { name, text }).collect()
+}
+
+fn walk(folder: &Path, endings: &[&str], found: &mut BTreeMap<String, String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !hidden && !path.ends_with("target") {
+            walk(&path, endings, found);
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known)) {
+            let name = path.strip_prefix(root()).unwrap_or(&path).to_string_lossy().trim_start_matches("./").to_owned();
+            found.insert(name, fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// A Rust file without its comments.
+fn code_of(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
