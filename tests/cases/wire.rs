@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use std::time::Duration;
 
 use gatehouse::units::{BootEpoch, Health, Mac, NodeId, Priority, Term, Time};
@@ -10,7 +9,7 @@ use gatehouse::wire::{
     Beacon, DmzAddresses, Intake, MemberInfo, Message, Nonce, Outbox, Presence, SiteKey, Stance, layout,
 };
 
-use crate::golden;
+use crate::{case_file, golden};
 
 const SENDER: NodeId = NodeId(*b"the sender's id.");
 const OTHER: NodeId = NodeId(*b"another node's. ");
@@ -19,9 +18,9 @@ const OTHER: NodeId = NodeId(*b"another node's. ");
 fn every_kind_keeps_its_bytes() {
     for (name, message) in messages() {
         let bytes = outbox().seal(Term(3), &message);
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/wire/{name}.hex"));
+        let file = format!("wire/{name}.hex");
         golden(&file, &picture(&message, &bytes));
-        let stored = bytes_of(&std::fs::read_to_string(file).unwrap());
+        let stored = bytes_of(&std::fs::read_to_string(case_file(&file)).unwrap());
         let mut intake = Intake::new(key().public(), dmz().site_tag(), OTHER, BootEpoch(1));
         let taken = intake.take(Time::from_millis(1), IpAddr::V4(Ipv4Addr::LOCALHOST), &stored);
         assert_eq!(taken.map(|datagram| datagram.message), Ok(message), "{name}");
