@@ -1,3 +1,5 @@
+//! The corners that the cases do not show: surroundings and files.
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
