@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod election;

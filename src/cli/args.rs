@@ -1,0 +1,169 @@
+//! What can be typed: the commands, their options and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+/// Where the system's daemon has its configuration.
+const DEFAULT_CONFIG: &str = "/etc/gatehouse/gatehouse.toml";
+
+/// Keeps one LAN address alive on several machines.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Keeps one LAN address alive on several machines",
+    long_about = "A home router forwards its ports to one LAN address. Gatehouse lets several machines share that \
+                  address: each runs this daemon, one of them holds the address and answers for it, and when that \
+                  one dies, freezes, loses its cable or is shut down, another takes over in a fraction of a second.",
+    after_help = "Start with `gatehouse config example`, then `gatehouse run` on each machine, then `gatehouse status`.",
+    after_long_help = "\
+Start here:
+  gatehouse config example > site.toml   a configuration to edit: interface, address, passphrase
+  gatehouse config check site.toml       says what is wrong with it, if anything is
+  gatehouse run --config site.toml       on each machine; usually the system's service does it
+  gatehouse status                       who holds the address, and is all well?
+
+Exit codes:
+  0  done
+  1  refused, or failed
+  2  wrong usage or a wrong configuration; nothing was touched
+  3  no daemon answers on the control socket",
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// The control socket of the daemon to ask
+    ///
+    /// Without it: /run/gatehouse/control.sock for root or where it exists, else
+    /// gatehouse/control.sock in $XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, global = true, value_name = "PATH", env = "GATEHOUSE_CONTROL", value_hint = ValueHint::FilePath)]
+    pub control: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show who holds the address, and whether all is well
+    #[command(
+        long_about = "Shows who holds the address and since when, whether this machine would take over, which checks \
+                      fail, what the daemon warns of, and every member it knows.",
+        after_help = "\
+Examples:
+  gatehouse status
+  gatehouse status --json | jq -r .holder
+  watch -n1 gatehouse status                (or better: gatehouse watch)"
+    )]
+    Status(Output),
+    /// List the members of the site
+    #[command(
+        long_about = "Lists the members of the site as this machine sees them: what each does, when it was last \
+                      heard, how healthy it is, and in which order they would take over.",
+        after_help = "\
+Examples:
+  gatehouse members
+  gatehouse members --json | jq -r '.[] | select(.healthy | not) | .name'"
+    )]
+    Members(Output),
+    /// Follow what happens: takeovers, members, health
+    #[command(
+        long_about = "Prints the last events and then each new one as it happens, until it is interrupted. Every \
+                      event has a number; --since goes on after one. If events came faster than they could be \
+                      read, a line says how many are missing.",
+        after_help = "\
+Examples:
+  gatehouse events
+  gatehouse events --no-follow --since 0    everything that the daemon still remembers
+  gatehouse events --json | jq 'select(.kind == \"holder\")'"
+    )]
+    Events(EventsArgs),
+    /// Hand the address to another machine, and stay
+    #[command(
+        long_about = "Hands the address to the next standby before this machine lets go of it, so that no request is \
+                      lost; this machine becomes a standby. Refused (exit code 1) when this machine does not hold \
+                      the address or nobody can take it. Useful before maintenance.",
+        after_help = "\
+Examples:
+  gatehouse give-up && sudo systemctl stop nginx"
+    )]
+    GiveUp(Output),
+    /// Read the configuration again without letting go of the address
+    #[command(long_about = "Makes the daemon read its configuration file again, as SIGHUP does. A wrong file changes \
+                      nothing: the old one stays in use, and the answer says what is wrong. What cannot change \
+                      while the daemon runs (the interface, the address) is named, too.")]
+    Reload(Output),
+    /// Check a configuration, or print an example of one
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print the completions of a shell
+    #[command(after_help = "\
+Examples:
+  gatehouse completions bash > /etc/bash_completion.d/gatehouse
+  gatehouse completions fish > ~/.config/fish/completions/gatehouse.fish")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write all of them into a folder
+    #[command(after_help = "\
+Examples:
+  gatehouse man | man -l -
+  gatehouse man --out /usr/local/share/man/man1")]
+    Man {
+        /// Write one page for each command into this folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What to do with a configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether a configuration is right, and if not, where it is wrong
+    #[command(
+        long_about = "Reads a configuration exactly as the daemon would, without touching anything. Every problem is \
+                      shown in the line it is in. The exit code is 2 if there is one.",
+        after_help = "\
+Examples:
+  gatehouse config check
+  gatehouse config check new.toml && sudo cp new.toml /etc/gatehouse/gatehouse.toml && gatehouse reload"
+    )]
+    Check {
+        /// The configuration
+        #[arg(default_value = DEFAULT_CONFIG, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print a configuration with every key explained
+    #[command(after_help = "\
+Examples:
+  gatehouse config example | sudo tee /etc/gatehouse/gatehouse.toml")]
+    Example,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Output {
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which events, and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct EventsArgs {
+    /// Start after the event with this number; 0 is everything that is still remembered
+    #[arg(long, value_name = "ID")]
+    pub since: Option<u64>,
+    /// Print what is remembered and end
+    #[arg(long)]
+    pub no_follow: bool,
+    #[command(flatten)]
+    pub output: Output,
+}

@@ -1,0 +1,174 @@
+//! Reaches the daemon: HTTP over its control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::api::model::{Event, Refusal};
+
+/// An answer is at most this long; a status of 1,000 members has a tenth of it.
+const MAX_ANSWER: usize = 4 << 20;
+/// One event is at most this long.
+const MAX_LINE: usize = 64 << 10;
+/// A living daemon answers at once, a command takes it as long as the API waits for it (30 s).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Why the daemon did not do it, or could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody listens.
+    #[error("no gatehouse daemon answers at {}: is it running? {hint} ({reason})", path.display())]
+    NoDaemon {
+        /// The control socket.
+        path: PathBuf,
+        /// What to try.
+        hint: &'static str,
+        /// What the kernel said.
+        reason: io::Error,
+    },
+    /// Somebody listens and says nothing.
+    #[error("the daemon at {} does not answer: it may be frozen (`kill -CONT` wakes a stopped one)", .0.display())]
+    Mute(PathBuf),
+    /// The daemon refused.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// The connection broke.
+    #[error("the connection to the daemon broke")]
+    Broken(#[from] hyper::Error),
+    /// The answer makes no sense.
+    #[error("the daemon's answer is not understood: is it another version?")]
+    Strange(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Whether the reason is that no daemon is there to answer.
+    pub fn is_no_daemon(&self) -> bool {
+        matches!(self, Error::NoDaemon { .. } | Error::Mute(_))
+    }
+}
+
+/// One daemon's control socket. Each request is a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Client {
+    control: PathBuf,
+}
+
+impl Client {
+    /// A client of the daemon that listens on `control`.
+    pub fn new(control: PathBuf) -> Client {
+        Client { control }
+    }
+
+    /// The control socket.
+    pub fn control(&self) -> &Path {
+        &self.control
+    }
+
+    /// Asks for what is at `path`.
+    ///
+    /// # Errors
+    /// No daemon, or an answer that is not understood.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let body =
+            within(ANSWER_TIMEOUT, &self.control, async { Ok(collect(self.request(Method::GET, path).await?).await) });
+        serde_json::from_slice(&body.await??).map_err(|error| Error::Strange(error.into()))
+    }
+
+    /// Tells the daemon to do `path`, and waits until it has.
+    ///
+    /// # Errors
+    /// No daemon, or its refusal.
+    pub async fn post(&self, path: &str) -> Result<(), Error> {
+        within(COMMAND_TIMEOUT, &self.control, self.request(Method::POST, path)).await.map(drop)
+    }
+
+    /// Opens the stream of events; `query` is the part after the question mark.
+    ///
+    /// # Errors
+    /// No daemon, or its refusal.
+    pub async fn events(&self, query: &str) -> Result<Events, Error> {
+        let path = format!("/v1/events?{query}");
+        let response = within(ANSWER_TIMEOUT, &self.control, self.request(Method::GET, &path)).await?;
+        Ok(Events { body: response.into_body(), buffer: Vec::new() })
+    }
+
+    /// Sends one request, and answers with what is a success.
+    async fn request(&self, method: Method, path: &str) -> Result<Response<Incoming>, Error> {
+        let stream = UnixStream::connect(&self.control).await.map_err(|reason| self.nobody(reason))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let request =
+            Request::builder().method(method).uri(path).header("host", "gatehouse").body(Empty::<Bytes>::new());
+        let request = request.map_err(|error| Error::Strange(error.into()))?;
+        let response = sender.send_request(request).await?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+
+    fn nobody(&self, reason: io::Error) -> Error {
+        let hint = match reason.kind() {
+            io::ErrorKind::PermissionDenied => "this user may not ask it: use sudo, or join the socket's group",
+            io::ErrorKind::NotFound => "`systemctl status gatehouse` says; --control PATH asks another one",
+            _ => "its socket is there, but nobody listens: it may have been killed",
+        };
+        Error::NoDaemon { path: self.control.clone(), hint, reason }
+    }
+}
+
+/// Events as they come.
+#[derive(Debug)]
+pub struct Events {
+    body: Incoming,
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// The next event; none when the daemon ended the stream.
+    ///
+    /// # Errors
+    /// The connection broke or carries something else.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let event = serde_json::from_slice(&self.buffer[..end]).map_err(|error| Error::Strange(error.into()));
+                self.buffer.drain(..=end);
+                return event.map(Some);
+            }
+            if self.buffer.len() > MAX_LINE {
+                return Err(Error::Strange("an event without an end".into()));
+            }
+            match self.body.frame().await.transpose()? {
+                Some(frame) => self.buffer.extend(frame.into_data().unwrap_or_default()),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+async fn within<T>(limit: Duration, control: &Path, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(Error::Mute(control.to_owned())))
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, Error> {
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(Error::Strange)?;
+    Ok(body.to_bytes())
+}
+
+async fn refusal(response: Response<Incoming>) -> Error {
+    let status = response.status();
+    let read = collect(response).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
+    Error::Refused(read.unwrap_or_else(|| unexplained(status)))
+}
+
+fn unexplained(status: StatusCode) -> Refusal {
+    Refusal { error: status.as_u16().to_string(), message: format!("the daemon answered {status}") }
+}
