@@ -1,0 +1,99 @@
+//! Every decoder against input that nobody would send by mistake.
+//!
+//! Each target of `targets.rs` first replays its corpus, `tests/fuzz/corpus/<target>/`, then mutations of it for
+//! `FUZZ_SECONDS` (3 unless given) from the seed `FUZZ_SEED`. An input that breaks a promise is written into the corpus,
+//! so that it is replayed from then on.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
+mod mutate;
+mod targets;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gatehouse::clock;
+use mutate::Mutator;
+
+#[test]
+fn wire_decode() {
+    fuzz("wire-decode", targets::wire_decode);
+}
+
+#[test]
+fn intake_take() {
+    fuzz("intake-take", targets::intake_take);
+}
+
+#[test]
+fn config_parse() {
+    fuzz("config-parse", targets::config_parse);
+}
+
+#[test]
+fn duration_parse() {
+    fuzz("duration-parse", targets::duration_parse);
+}
+
+/// A broken promise is found, and the input that shows it is kept.
+#[test]
+fn the_fuzzer_bites() {
+    let corpus = vec![b"a seed".to_vec()];
+    let mut mutator = Mutator::new(1);
+    let found = (0..100_000).any(|_| {
+        let input = mutator.mutate(&corpus);
+        survives(|bytes| assert_ne!(bytes.first(), Some(&0xFF)), &input).is_err()
+    });
+    assert!(found);
+}
+
+/// Replays the corpus of a target, then mutates it.
+fn fuzz(name: &str, target: fn(&[u8])) {
+    let seed = number("FUZZ_SEED", 0x6761_7465_686f_7573);
+    let span = Duration::from_secs(number("FUZZ_SECONDS", 3));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
+    let corpus = corpus(&folder);
+    corpus.iter().for_each(|input| check(target, input, &folder));
+    let (mut mutator, start, mut runs) = (Mutator::new(seed), clock::now(), 0_u64);
+    while clock::now().since(start) < span {
+        check(target, &mutator.mutate(&corpus), &folder);
+        runs += 1;
+    }
+    println!("{name}: {} inputs and {runs} mutations of them, FUZZ_SEED={seed}", corpus.len());
+}
+
+/// Runs a target on an input; if it breaks, keeps the input and fails.
+fn check(target: fn(&[u8]), input: &[u8], folder: &Path) {
+    if let Err(reason) = survives(target, input) {
+        let sum = input
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let path = folder.join(format!("crash-{sum:016x}"));
+        fs::write(&path, input).unwrap();
+        panic!("{reason}; the input is kept in {}\n{:?}", path.display(), String::from_utf8_lossy(input));
+    }
+}
+
+/// What a target says of an input when it breaks.
+fn survives(target: fn(&[u8]), input: &[u8]) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| target(input))).map_err(|reason| {
+        let text = reason.downcast_ref::<String>().map(String::as_str);
+        text.or(reason.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+    })
+}
+
+/// The inputs in a folder, in order; there is at least one.
+fn corpus(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no corpus in {}", folder.display());
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
