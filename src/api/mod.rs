@@ -1,6 +1,6 @@
 //! The one door for people and scripts: HTTP on a Unix socket.
 //!
-//! The daemon publishes into a [`Door`] and takes [`Command`]s from it; [`router`] answers from it, [`bind`] and
+//! The daemon publishes into a [`Door`] and takes [`Command`]s from it; [`router()`] answers from it, [`bind`] and
 //! [`serve`] put that on a socket. The command line and every other face come in here, so whatever they can do, a
 //! script can do. `openapi.json` beside this file describes it; a test holds the two together.
 //!
