@@ -7,5 +7,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod election;
+pub mod notify;
 pub mod units;
 pub mod wire;

@@ -21,9 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("notify", &[]),
     ("api", &["units", "clock"]),
     ("lan", &["units", "clock", "wire", "election", "config", "api"]),
-    // `config check` prints settings, and those are made of the election's words.
-    ("cli", &["units", "clock", "election", "config", "api"]),
-    ("demo", &["units", "clock", "config", "api", "cli"]),
+    ("cli", &["units", "clock", "config", "api", "demo"]),
+    ("demo", &["units", "clock", "config", "api"]),
     ("lib", &[]),
 ];
 const WIRING: &[&str] = &["main", "daemon"];

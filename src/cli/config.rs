@@ -52,17 +52,13 @@ fn summary(settings: &Settings) -> String {
     let v4 = settings.dmz.v4.map(|(address, prefix)| format!("{address}/{prefix}"));
     let v6 = settings.dmz.v6.map(|(address, prefix)| format!("{address}/{prefix}"));
     let dmz = [v4, v6].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    let role = match settings.lan.role {
-        crate::election::Role::Candidate => "may hold",
-        crate::election::Role::Observer => "observes",
-    };
     let (name, interface) = (clean(&settings.name), clean(&settings.lan.interface));
     let checks = match settings.checks.len() {
         0 => "no health checks".to_owned(),
         1 => "1 health check".to_owned(),
         count => format!("{count} health checks"),
     };
-    format!("{name} {role} {dmz} on {interface}, a beacon every {:?}, {checks}", settings.lan.timing.beacon)
+    format!("{name} shares {dmz} on {interface}, a beacon every {:?}, {checks}", settings.lan.timing.beacon)
 }
 
 fn places(error: &ConfigError) -> Vec<Place> {

@@ -106,7 +106,7 @@ async fn events(client: &Client, args: EventsArgs) -> anyhow::Result<()> {
 }
 
 async fn give_up(client: &Client, output: Output) -> anyhow::Result<()> {
-    client.post("/v1/give-up").await?;
+    command(client, "/v1/give-up", output).await?;
     let status: Status = client.get("/v1/status").await?;
     print(output, &status, |status| match &status.holder {
         Some(holder) => format!("{} holds {} now\n", paint::clean(holder), paint::clean(&status.dmz.join(" and "))),
@@ -115,9 +115,18 @@ async fn give_up(client: &Client, output: Output) -> anyhow::Result<()> {
 }
 
 async fn reload(client: &Client, output: Output) -> anyhow::Result<()> {
-    client.post("/v1/reload").await?;
+    command(client, "/v1/reload", output).await?;
     let status: Status = client.get("/v1/status").await?;
     print(output, &status, |_| "the new configuration is in use\n".to_owned())
+}
+
+/// Has the daemon do `path`; a script that asked for JSON gets a refusal as JSON, too.
+async fn command(client: &Client, path: &str, output: Output) -> anyhow::Result<()> {
+    let done = client.post(path).await;
+    if let (Err(client::Error::Refused(refusal)), true) = (&done, output.json) {
+        print(output, refusal, |refusal| refusal.message.clone())?;
+    }
+    Ok(done?)
 }
 
 /// Runs a command of the client to its end.
