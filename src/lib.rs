@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod election;
+pub mod lan;
 pub mod notify;
 pub mod units;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! The site's shell: sockets, clock and kernel around the election.
+
+pub mod health;
