@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
@@ -32,39 +32,46 @@ impl Checker<'_> {
     /// The settings that `file` means; if some are returned but something was found, they are not to be used.
     pub fn settings(&mut self, file: File) -> Option<Settings> {
         let name = self.name(file.name);
-        let state = file.state.map_or_else(|| self.surroundings.state(), |path| self.path(&path));
-        let control = self.control(file.control, &state);
+        let state = file.state.map_or_else(|| Some(self.surroundings.state()), |path| self.path(&path));
+        let control = self.control(file.control, state.as_deref());
         let dmz = self.dmz(file.dmz);
         let lan = self.lan(file.lan, dmz.as_ref());
         let checks = self.checks(file.check);
         let record = file.record.and_then(|section| match &section.get_ref().file {
-            Some(path) => Some(self.path(path)),
+            Some(path) => self.path(path),
             None => self.missing("record", section.span(), "file = \"/var/lib/gatehouse/inputs\""),
         });
-        Some(Settings { name: name?, state, control: control?, lan: lan?, dmz: dmz?, checks: checks?, record })
+        Some(Settings { name: name?, state: state?, control: control?, lan: lan?, dmz: dmz?, checks: checks?, record })
     }
 
     fn name(&mut self, name: Option<Text>) -> Option<String> {
         let Some(name) = name else {
             let hostname = self.surroundings.hostname.clone();
-            if hostname.is_empty() || hostname.len() > MAX_NAME {
+            if !is_name(&hostname) {
                 let problem = Problem::new(0..0, "this machine's host name cannot serve as the member's name", "here");
                 self.findings.add_missing("", problem.help("give one: name = \"…\""));
                 return None;
             }
             return Some(hostname);
         };
-        let text = name.get_ref();
-        if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
-            let message = format!("a name has 1 to {MAX_NAME} bytes and no control characters");
-            return self.wrong(name.span(), message, "not a name");
-        }
-        Some(name.into_inner())
+        self.given_name(&name)
     }
 
-    fn control(&mut self, control: Option<Text>, state: &std::path::Path) -> Option<PathBuf> {
+    /// A name for people, of a member or a check.
+    pub fn given_name(&mut self, name: &Text) -> Option<String> {
+        if is_name(name.get_ref()) {
+            return Some(name.get_ref().clone());
+        }
+        let message = format!("a name has 1 to {MAX_NAME} bytes and no control characters");
+        self.wrong(name.span(), message, "not a name")
+    }
+
+    fn control(&mut self, control: Option<Text>, state: Option<&Path>) -> Option<PathBuf> {
         let span = control.as_ref().map_or(0..0, Spanned::span);
-        let path = control.map_or_else(|| self.surroundings.control(state), |path| self.path(&path));
+        let path = match control {
+            Some(path) => self.path(&path)?,
+            None => self.surroundings.control(state?),
+        };
         if path.as_os_str().len() > MAX_SOCKET_PATH {
             let message = format!("the path of a socket has at most {MAX_SOCKET_PATH} bytes");
             return self.wrong(span, message, "the control socket's path is too long");
@@ -104,7 +111,7 @@ impl Checker<'_> {
             }
         }
         if addresses.get_ref().is_empty() {
-            return self.wrong(addresses.span(), "a site has a DMZ address", "none here");
+            return self.wrong(addresses.span(), "at least one DMZ address is needed", "none here");
         }
         good.then_some(dmz)
     }
@@ -131,8 +138,11 @@ impl Checker<'_> {
     }
 
     /// A path of the file: relative ones start at the file's folder.
-    pub fn path(&self, text: &Text) -> PathBuf {
-        self.folder.join(text.get_ref())
+    pub fn path(&mut self, text: &Text) -> Option<PathBuf> {
+        if text.get_ref().is_empty() || text.get_ref().contains('\0') {
+            return self.wrong(text.span(), "not a path", "not understood");
+        }
+        Some(self.folder.join(text.get_ref()))
     }
 
     /// An address of one machine with its port, which is `port` unless given.
@@ -150,6 +160,7 @@ impl Checker<'_> {
         found
     }
 
+    /// A span of time.
     pub fn duration(&mut self, text: &Text) -> Option<Duration> {
         match parse_duration(text.get_ref()) {
             Ok(duration) => Some(duration),
@@ -161,6 +172,7 @@ impl Checker<'_> {
         }
     }
 
+    /// A number from `least` to `most`.
     pub fn number(&mut self, given: &Spanned<i64>, least: i64, most: i64) -> Option<i64> {
         let number = *given.get_ref();
         if (least..=most).contains(&number) {
@@ -185,18 +197,23 @@ impl Checker<'_> {
         None
     }
 
+    /// Reports a problem that has no better help than its message.
     pub fn wrong<T>(&mut self, span: Range<usize>, message: impl Into<String>, label: &str) -> Option<T> {
         self.findings.add(Problem::new(span, message, label));
         None
     }
 
-    /// `example` starts with the key or section that is missing.
+    /// Reports what is missing: the key or section that `example` starts with.
     pub fn missing<T>(&mut self, section: &str, span: Range<usize>, example: &str) -> Option<T> {
         let what = example.split(' ').next().unwrap_or(example);
         let problem = Problem::new(span, format!("`{what}` is missing"), "needed here");
         self.findings.add_missing(section, problem.help(format!("add {example}")));
         None
     }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control)
 }
 
 /// Why no machine can hold the address, if so.

@@ -11,7 +11,6 @@ use super::checking::Checker;
 use super::file::{CheckFile, Text};
 use super::problem::Problem;
 use super::settings::{Check, CheckProbe, Cost};
-use crate::wire::MAX_NAME;
 
 /// More checks would cost more than they tell.
 const MAX_CHECKS: usize = 32;
@@ -67,14 +66,11 @@ impl Checker<'_> {
         let cost = self.cost(table);
         let (kind, probe) = self.probe(table, span)?;
         let name = match &table.name {
-            None => kind.to_owned(),
-            Some(name) if name.get_ref().is_empty() || name.get_ref().len() > MAX_NAME => {
-                return self.wrong(name.span(), format!("a name has 1 to {MAX_NAME} bytes"), "not a name");
-            }
-            Some(name) => name.get_ref().clone(),
+            Some(name) => self.given_name(name),
+            None => Some(kind.to_owned()),
         };
         Some(Check {
-            name,
+            name: name?,
             probe: probe?,
             interval: interval?,
             timeout: timeout?,

@@ -41,7 +41,7 @@ pub(super) struct LanFile {
     pub prefer: Option<Text>,
     pub prefer_delay: Option<Text>,
     pub peers: Option<Spanned<Vec<Text>>>,
-    pub broadcast: Option<bool>,
+    pub broadcast: Option<Spanned<bool>>,
     pub key: Option<Spanned<KeyFile>>,
 }
 

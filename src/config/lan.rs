@@ -44,12 +44,16 @@ impl Checker<'_> {
         let prefer = self.prefer(&section);
         let key = self.key(section.key.as_ref(), span);
         let (group_v4, group_v6) = groups?;
+        let broadcast = section.broadcast.filter(|broadcast| *broadcast.get_ref());
+        if let (Some(broadcast), None) = (&broadcast, group_v4) {
+            return self.wrong(broadcast.span(), "IPv6 has no broadcast, and no IPv4 group is used", "no effect");
+        }
         Some(Lan {
             interface: interface?,
             group_v4,
             group_v6,
             peers: peers?,
-            broadcast: section.broadcast.unwrap_or(false),
+            broadcast: broadcast.is_some(),
             timing: timing?,
             role: role?,
             priority: Priority(u8::try_from(priority?).ok()?),
@@ -209,7 +213,7 @@ impl Checker<'_> {
             }
             (Some(phrase), None) => Some(KeySource::Passphrase(phrase.get_ref().clone())),
             (None, Some(file)) => {
-                let path = self.path(file);
+                let path = self.path(file)?;
                 if let Err(fault) = (self.surroundings.inspect_key)(&path) {
                     let help = match &fault {
                         KeyFault::Open => format!("chmod 600 {}", path.display()),
