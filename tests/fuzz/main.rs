@@ -37,6 +37,11 @@ fn duration_parse() {
     fuzz("duration-parse", targets::duration_parse);
 }
 
+#[test]
+fn dns_reply() {
+    fuzz("dns-reply", targets::dns_reply);
+}
+
 /// A broken promise is found, and the input that shows it is kept.
 #[test]
 fn the_fuzzer_bites() {

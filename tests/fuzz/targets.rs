@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse::config::{Surroundings, parse_duration, parse_within};
+use gatehouse::lan::health::dns::{Question, Reply};
 use gatehouse::units::{BootEpoch, NodeId, SiteTag, Term, Time};
 use gatehouse::wire::{Intake, Message, Nonce, Outbox, SiteKey, decode, encode};
 
@@ -84,5 +85,16 @@ pub fn duration_parse(input: &[u8]) {
     if let Ok(span) = parse_duration(&String::from_utf8_lossy(input)) {
         let nanos = span.as_nanos();
         assert_eq!(parse_duration(&format!("{}.{:03}us", nanos / 1_000, nanos % 1_000)), Ok(span));
+    }
+}
+
+/// A datagram that answers the question carries its id, is a response, and repeats the name.
+pub fn dns_reply(input: &[u8]) {
+    let question = Question::new([0xab, 0xcd], "example.org");
+    if let Reply::Good { .. } = question.read(input) {
+        let asked = question.encode();
+        assert_eq!(input[..2], asked[..2]);
+        assert_eq!(input[2] & 0x80, 0x80);
+        assert!(input[12..asked.len()].eq_ignore_ascii_case(&asked[12..]));
     }
 }

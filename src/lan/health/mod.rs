@@ -4,7 +4,7 @@
 //! daemon's ordinary runtime, so that a slow one delays nobody, least of all the beacons.
 
 mod command;
-mod dns;
+pub mod dns;
 mod probes;
 #[cfg(test)]
 mod tests;
