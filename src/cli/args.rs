@@ -80,6 +80,13 @@ Examples:
   gatehouse events --json | jq 'select(.kind == \"holder\")'"
     )]
     Events(EventsArgs),
+    /// Watch the site live, full screen
+    #[command(
+        long_about = "A live screen: who holds the address, every member and its health, the last takeovers with the \
+                      time nobody answered, and warnings. Keys: q quits, g gives the address up (it asks first), \
+                      ? explains. It keeps watching through a restart of the daemon."
+    )]
+    Watch,
     /// Hand the address to another machine, and stay
     #[command(
         long_about = "Hands the address to the next standby before this machine lets go of it, so that no request is \

@@ -10,6 +10,7 @@ mod config;
 mod manual;
 mod paint;
 mod show;
+mod watch;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(output) => wait(status(&client(), output))?,
         Command::Members(output) => wait(members(&client(), output))?,
         Command::Events(args) => wait(events(&client(), args))?,
+        Command::Watch => wait(watch::run(&client()))?,
         Command::GiveUp(output) => wait(give_up(&client(), output))?,
         Command::Reload(output) => wait(reload(&client(), output))?,
         Command::Config { command: ConfigCommand::Check { file, output } } => config::check(&file, output)?,

@@ -61,12 +61,12 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Columns as wide as their widest cell; the last one is as long as it is.
-pub fn table(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column| rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let line = |row: &Vec<String>| {
+/// Columns as wide as their widest cell.
+pub fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |cell: &String| cell.chars().count();
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().filter_map(|row| row.get(column)).map(width).max().unwrap_or(0));
+    let line = |row: &[String; N]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let row = |cells: [&str; 2]| cells.map(str::to_owned);
         assert_eq!(table(&[row(["é", "x"]), row(["long", ""])]), ["é     x", "long"]);
     }
 }

@@ -5,8 +5,11 @@ use crate::api::model::{CheckStatus, Event, Member, RoleName, Status};
 
 /// The screen for somebody whose site is down.
 pub fn status(status: &Status, paint: Paint) -> String {
-    let mut lines =
-        vec![headline(status, paint), format!("  {}", clean(&this_machine(status))), outlook(status, paint)];
+    let well = status.holder.is_some() && status.role != RoleName::Conflict;
+    let headline = if well { paint.good(&headline(status)) } else { paint.bad(&headline(status)) };
+    let next = outlook(status);
+    let next = if next.well { next.text } else { paint.warn(&next.text) };
+    let mut lines = vec![headline, format!("  {}", this_machine(status)), format!("  {next}")];
     section(
         &mut lines,
         paint,
@@ -40,69 +43,84 @@ pub fn event(event: &Event, paint: Paint) -> String {
 }
 
 /// Who answers for the address now.
-fn headline(status: &Status, paint: Paint) -> String {
+pub fn headline(status: &Status) -> String {
     let dmz = clean(&status.dmz.join(" and "));
     let since = status.held_ms.map_or(String::new(), |held| format!("since {} ago, ", span(held)));
-    let holds = |who: &str| paint.good(&format!("{who} holds {dmz} ({since}term {})", status.term));
+    let holds = |who: &str| format!("{who} holds {dmz} ({since}term {})", status.term);
     match (&status.holder, status.role) {
-        (_, RoleName::Conflict) => {
-            paint.bad(&format!("CONFLICT: a machine that is no member uses {dmz}; no member answers for it"))
-        }
+        (_, RoleName::Conflict) => format!("CONFLICT: a machine that is no member uses {dmz}"),
         (_, RoleName::Holder) => holds("this machine"),
         (Some(holder), _) => holds(&clean(holder)),
-        (None, _) => paint.bad(&format!("nobody is known to hold {dmz}")),
+        (None, _) => format!("nobody is known to hold {dmz}"),
     }
 }
 
-fn this_machine(status: &Status) -> String {
+/// What this machine is and does.
+pub fn this_machine(status: &Status) -> String {
     let role = role(status.role);
-    let state =
-        if status.state == role || status.state == "holding" { String::new() } else { format!(" ({})", status.state) };
-    let (name, interface) = (&status.name, &status.interface);
-    format!(
-        "this machine is {name}: {role}{state} on {interface}, health {}, up {}",
-        status.health,
-        span(status.uptime_ms)
-    )
+    let state = match status.state.as_str() {
+        "holding" => String::new(),
+        state if state == role => String::new(),
+        state => format!(" ({state})"),
+    };
+    let (name, interface, up) = (&status.name, &status.interface, span(status.uptime_ms));
+    clean(&format!("this machine is {name}: {role}{state} on {interface}, health {}, up {up}", status.health))
 }
 
 /// What happens if the holder fails now.
-fn outlook(status: &Status, paint: Paint) -> String {
+#[derive(Debug)]
+pub struct Outlook {
+    /// One sentence.
+    pub text: String,
+    /// Whether it is as it should be.
+    pub well: bool,
+}
+
+/// What happens if the holder fails now.
+pub fn outlook(status: &Status) -> Outlook {
     let first = status.members.iter().find(|member| member.successor == Some(1));
     let me = status.members.iter().find(|member| member.me);
-    let good = |text: &str| format!("  {text}");
-    let bad = |text: &str| format!("  {}", paint.warn(text));
-    match (status.role, me.and_then(|me| me.successor), first) {
-        (RoleName::Holder, _, Some(next)) => good(&format!("{} takes over if it fails", clean(&next.name))),
-        (RoleName::Holder, _, None) => bad("nobody takes over if it fails: no standby is known"),
-        (RoleName::Observer, ..) => good("this machine never takes over: it is an observer"),
-        (RoleName::Conflict, ..) => bad("it takes the address by itself when the other machine leaves it"),
-        (RoleName::Probing, ..) => good("it is finding out whether the address is taken"),
-        (RoleName::Standby, Some(1), _) => good("this machine takes over if the holder fails"),
-        (RoleName::Standby, Some(place), _) => good(&format!("this machine is number {place} in line to take over")),
-        (RoleName::Standby, None, _) if status.health == 0 => bad("this machine does not take over: its checks fail"),
-        (RoleName::Standby, None, _) => bad("this machine is not in line to take over: the holder does not name it"),
-    }
+    let (well, text) = match (status.role, me.and_then(|me| me.successor), first) {
+        (RoleName::Holder, _, Some(next)) => (true, &*format!("{} takes over if it fails", clean(&next.name))),
+        (RoleName::Holder, _, None) => (false, "nobody takes over if it fails: no standby is known"),
+        (RoleName::Observer, ..) => (true, "this machine never takes over: it is an observer"),
+        (RoleName::Conflict, ..) => (false, "a member takes the address by itself when that machine lets go of it"),
+        (RoleName::Probing, ..) => (true, "it is finding out whether the address is taken"),
+        (RoleName::Standby, Some(1), _) => (true, "this machine takes over if the holder fails"),
+        (RoleName::Standby, Some(place), _) => (true, &*format!("this machine is number {place} in line to take over")),
+        (RoleName::Standby, None, _) if status.health == 0 => {
+            (false, "this machine does not take over: its checks fail")
+        }
+        (RoleName::Standby, None, _) => {
+            (false, "this machine is not in line to take over: the holder does not name it")
+        }
+    };
+    Outlook { text: text.to_owned(), well }
 }
 
 fn check_line(check: &CheckStatus) -> String {
     format!("{}: {} ({})", clean(&check.name), clean(&check.detail), span(check.took_ms))
 }
 
+/// The columns of [`member_cells`].
+pub const MEMBER_COLUMNS: [&str; 7] = ["", "NAME", "ROLE", "ADDRESS", "HEARD", "HEALTH", "IN LINE"];
+
+/// One member's row in a table.
+pub fn member_cells(member: &Member) -> [String; 7] {
+    [
+        if member.me { "*" } else { "" }.to_owned(),
+        clean(&member.name),
+        role(member.role).to_owned(),
+        clean(&member.address),
+        if member.me { "this one".to_owned() } else { format!("{} ago", span(member.last_seen_ms)) },
+        if member.healthy { member.health.to_string() } else { format!("{} failing", member.health) },
+        member.successor.map_or(String::new(), |place| place.to_string()),
+    ]
+}
+
 fn members_table(members: &[Member], paint: Paint) -> Vec<String> {
-    let title = ["", "NAME", "ROLE", "ADDRESS", "HEARD", "HEALTH", "IN LINE"].map(str::to_owned).to_vec();
-    let rows = members.iter().map(|member| {
-        vec![
-            if member.me { "*" } else { "" }.to_owned(),
-            clean(&member.name),
-            role(member.role).to_owned(),
-            clean(&member.address),
-            if member.me { "this one".to_owned() } else { format!("{} ago", span(member.last_seen_ms)) },
-            if member.healthy { member.health.to_string() } else { format!("{} failing", member.health) },
-            member.successor.map_or(String::new(), |place| place.to_string()),
-        ]
-    });
-    let lines = table(&std::iter::once(title).chain(rows).collect::<Vec<_>>());
+    let title = MEMBER_COLUMNS.map(str::to_owned);
+    let lines = table(&std::iter::once(title).chain(members.iter().map(member_cells)).collect::<Vec<_>>());
     let painted = lines.into_iter().enumerate().map(|(index, line)| {
         let member = index.checked_sub(1).and_then(|index| members.get(index));
         match member {
@@ -116,7 +134,7 @@ fn members_table(members: &[Member], paint: Paint) -> Vec<String> {
 }
 
 /// A role in the word that scripts see, too.
-pub fn role(role: RoleName) -> &'static str {
+fn role(role: RoleName) -> &'static str {
     match role {
         RoleName::Holder => "holder",
         RoleName::Standby => "standby",

@@ -76,9 +76,9 @@ fn a_site_in_trouble_says_the_worst_first() {
         ..standby()
     };
     let expected = "\
-CONFLICT: a machine that is no member uses 192.168.1.11; no member answers for it
+CONFLICT: a machine that is no member uses 192.168.1.11
   this machine is attic: conflict on eth0, health 100, up 1 min 30 s
-  it takes the address by itself when the other machine leaves it
+  a member takes the address by itself when that machine lets go of it
 
 Warnings
   ! no CAP_NET_RAW:\u{fffd}[2J probes are off
@@ -100,7 +100,7 @@ fn what_happens_next_is_said_for_every_role() {
     let line = |change: &dyn Fn(&mut Status)| {
         let mut changed = standby();
         change(&mut changed);
-        outlook(&changed, Paint::PLAIN).trim().to_owned()
+        outlook(&changed).text
     };
     let role = |role| move |status: &mut Status| status.role = role;
     assert_eq!(line(&role(RoleName::Holder)), "attic takes over if it fails");
