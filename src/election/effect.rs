@@ -12,7 +12,8 @@ use crate::wire::{Datagram, DmzAddresses, Message};
 /// Something that happened. Serialisable: a recorded list of inputs replays exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
-    /// A deadline passed, or nothing did: a spurious tick is harmless.
+    /// A deadline passed, or nothing did: a spurious tick is harmless. **Whatever has arrived is handed over before a
+    /// tick is**: a claim that rests on silence must not overlook what lies in a socket's buffer.
     Tick,
     /// A datagram came whose signature and freshness were checked.
     Received {
@@ -54,7 +55,8 @@ pub enum Failure {
     ShutGate,
     /// [`Effect::Deconfigure`].
     Deconfigure,
-    /// [`Effect::Send`] of a beacon: it did not leave, also when it would have left too late.
+    /// [`Effect::Send`] of a beacon to the group: it did not leave, also when it would have left too late. A beacon
+    /// to one member is dropped silently instead.
     Beacon,
 }
 

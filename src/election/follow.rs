@@ -52,8 +52,8 @@ impl Machine {
                 }
             }
             Phase::Prepared(prepared) if prepared.following.node == heard.node => {
-                let (nonce, until) = (prepared.nonce, prepared.until);
-                self.phase = Phase::Prepared(Prepared { following: heard, nonce, until });
+                let (ready, until, go) = (prepared.ready, prepared.until, prepared.go);
+                self.phase = Phase::Prepared(Prepared { following: heard, ready, until, go });
             }
             Phase::Prepared(prepared) => {
                 if self.should_follow(now, Some(&prepared.following), &heard) {
@@ -88,24 +88,28 @@ impl Machine {
     }
 
     pub(super) fn tick_suspicion(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let question = self.settings.timing.question;
+        let late = self.stagger() / 2;
         match &mut self.phase {
+            Phase::Prepared(Prepared { following, ready, go: Some(term), .. })
+                if now.since(*ready) <= following.interval =>
+            {
+                let term = *term;
+                self.claim(now, term, Reason::HandedOver, out);
+            }
             Phase::Prepared(prepared) if now >= prepared.until => {
                 let following = prepared.following.clone();
                 self.follow(now, following, out);
             }
             Phase::Prepared(prepared) => {
+                prepared.go = None;
                 let following = prepared.following.clone();
                 if now >= self.suspect_at(&following) {
                     self.suspect(now, following, Reason::HolderSilent, out);
                 }
             }
             Phase::Suspecting(suspecting) if suspecting.asked >= QUESTIONS && now >= suspecting.claim_at => {
-                // A tick that comes late means that this member was the one that stood still: ask once more.
-                if now.since(suspecting.claim_at) > question * 2 && suspecting.asked == QUESTIONS {
-                    suspecting.next_question = now;
-                    suspecting.claim_at = now + question;
-                    self.ask(now, out);
+                if now.since(suspecting.claim_at) > late {
+                    self.miss_turn(now, out);
                 } else {
                     self.take_over(now, out);
                 }
@@ -128,31 +132,40 @@ impl Machine {
             }
             Phase::Suspecting(suspecting) => Some(Deadline { at: suspecting.claim_at, why: Why::Claim }),
             Phase::Prepared(prepared) => {
-                Some(Deadline { at: prepared.until.min(self.suspect_at(&prepared.following)), why: Why::Handover })
+                let at = match prepared.go {
+                    Some(_) => prepared.ready,
+                    None => prepared.until.min(self.suspect_at(&prepared.following)),
+                };
+                Some(Deadline { at, why: Why::Handover })
             }
             _ => None,
         }
     }
 
-    /// Answers a question about holding. Only who holds, or held just now, has anything to say.
-    pub(super) fn answer(&mut self, now: Time, sender: &Sender, nonce: Nonce, out: &mut Vec<Effect>) {
+    /// A question about holding. Only who holds, or held just now and does not want to again, has anything to say.
+    pub(super) fn asked(&mut self, now: Time, sender: &Sender, nonce: Nonce, out: &mut Vec<Effect>) {
         let holding = self.holder() == Some(self.settings.node);
-        if holding || self.held_until.is_some_and(|until| now.since(until) < RECENTLY) {
+        let held = self.held_until.is_some_and(|until| now.since(until) < RECENTLY);
+        if holding || (held && !matches!(self.phase, Phase::Asking(_))) {
             out.push(self.to_member(sender.address, Message::Answer { nonce, holding }));
+        }
+        match self.followed(sender.node) {
+            // The holder itself asks: it was frozen, is back, and will hold again unless it hears of another.
+            Some(following) => self.still_there(now, following, out),
+            None => self.make_way(now, sender.node),
         }
     }
 
     pub(super) fn answered(&mut self, now: Time, sender: &Sender, holding: bool, out: &mut Vec<Effect>) {
         self.roster.heard(now, sender.node, sender.address);
         match &mut self.phase {
-            Phase::Suspecting(suspecting) if suspecting.following.node == sender.node && holding => {
-                suspecting.following.heard = now;
-                let following = suspecting.following.clone();
-                self.enter(Phase::Standby(following), Reason::HolderAnswered, out);
-            }
             Phase::Suspecting(suspecting) if suspecting.following.node == sender.node => {
                 let following = suspecting.following.clone();
-                self.holder_gone(now, following, None, out);
+                if holding {
+                    self.still_there(now, following, out);
+                } else {
+                    self.holder_gone(now, &following, out);
+                }
             }
             Phase::Asking(asking) if holding => {
                 let patience = self.settings.timing.takeover;
@@ -180,25 +193,27 @@ impl Machine {
             out.push(Effect::Configure);
         }
         out.push(self.to_member(sender.address, Message::Ready(nonce)));
-        let prepared = Prepared { following, nonce, until: now + PREPARED_FOR };
+        let prepared = Prepared { following, ready: now, until: now + PREPARED_FOR, go: None };
         self.enter(Phase::Prepared(prepared), Reason::HandedOver, out);
     }
 
     /// The holder has shut its gate and names who shall hold.
     pub(super) fn go(&mut self, now: Time, sender: &Sender, to: NodeId, term: Term, out: &mut Vec<Effect>) {
         self.roster.released(sender.node);
-        match &self.phase {
-            Phase::Prepared(_) | Phase::Standby(_) | Phase::Suspecting(_)
-                if to == self.settings.node && self.followed(sender.node).is_some() =>
-            {
-                let term = term.max(self.term.next());
-                self.claim(now, term, Reason::HandedOver, out);
-            }
+        let (term, named) = (term.max(self.term.next()), to == self.settings.node);
+        match &mut self.phase {
+            // The claim follows with the tick that is due now, after whatever else has arrived: a member that stood
+            // still may find the word and the beacon of whoever acted in its place side by side.
+            Phase::Prepared(prepared) if named && prepared.following.node == sender.node => prepared.go = Some(term),
             // The word was said again because the first beacon was not heard.
-            Phase::Holding(_) if to == self.settings.node => self.beacon_to(now, sender.address, out),
-            _ if to != self.settings.node => {
+            Phase::Holding(_) if named => {
+                self.beacon(now, out);
+                self.beacon_to(now, sender.address, out);
+            }
+            // Whoever is named has one beacon interval from its "ready"; suspicion starts later than that.
+            _ if !named => {
                 if let Some(following) = self.followed(sender.node) {
-                    self.holder_gone(now, following, Some(to), out);
+                    self.still_there(now, following, out);
                 }
             }
             _ => {}
@@ -215,7 +230,7 @@ impl Machine {
         if matches!(self.phase, Phase::Holding(_)) {
             self.heal(now, out);
         } else if let Some(following) = self.followed(sender.node) {
-            self.holder_gone(now, following, None, out);
+            self.holder_gone(now, &following, out);
         } else if matches!(&self.phase, Phase::Observer(Some(following)) if following.node == sender.node) {
             self.enter(Phase::Observer(None), Reason::HolderReleased, out);
         }
@@ -235,26 +250,29 @@ impl Machine {
         }
     }
 
-    /// The holder said itself that it holds no longer: nobody need be asked, only the order be kept.
-    fn holder_gone(&mut self, now: Time, following: Following, named: Option<NodeId>, out: &mut Vec<Effect>) {
-        let mut turn = self.turn(&following);
-        if named.is_some() && named != following.successors.first().copied() {
-            turn += 1;
+    /// The holder said itself that it holds no longer: nobody need wait, only the order be kept.
+    fn holder_gone(&mut self, now: Time, following: &Following, out: &mut Vec<Effect>) {
+        let wait = self.stagger() * self.turn(following);
+        self.start_asking(now, wait, Reason::HolderReleased, out);
+    }
+
+    /// The holder was heard, if not by a beacon: its silence starts anew.
+    fn still_there(&mut self, now: Time, mut following: Following, out: &mut Vec<Effect>) {
+        following.heard = now;
+        match &mut self.phase {
+            Phase::Prepared(prepared) => prepared.following.heard = now,
+            _ => self.enter(Phase::Standby(following), Reason::HolderAnswered, out),
         }
-        let claim_at = now + self.stagger() * turn;
-        if turn == 0 {
-            let term = self.term.next();
-            return self.claim(now, term, Reason::HolderReleased, out);
-        }
-        let suspecting = Suspecting {
-            following,
-            asked: QUESTIONS,
-            next_question: claim_at,
-            claim_at,
-            seen: Sightings::default(),
-            reason: Reason::HolderReleased,
-        };
-        self.enter(Phase::Suspecting(suspecting), Reason::HolderReleased, out);
+    }
+
+    /// This member stood still when its turn came: it waits until its turn comes again, after everybody else's.
+    fn miss_turn(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let stagger = self.stagger();
+        let Phase::Suspecting(suspecting) = &mut self.phase else { return };
+        let round = stagger * u32::try_from(suspecting.following.successors.len().max(1)).unwrap_or(u32::MAX);
+        let missed = now.since(suspecting.claim_at).as_nanos() / round.as_nanos().max(1) + 1;
+        suspecting.claim_at = suspecting.claim_at + round * u32::try_from(missed).unwrap_or(u32::MAX);
+        self.ask(now, out);
     }
 
     fn suspect(&mut self, now: Time, following: Following, reason: Reason, out: &mut Vec<Effect>) {
@@ -295,10 +313,12 @@ impl Machine {
                     self.ask(now, out);
                 }
             }
-            _ => {
+            _ if suspecting.following.successors.contains(&self.settings.node) => {
                 let term = self.term.next();
                 self.claim(now, term, reason, out);
             }
+            // Nobody gave this member a place in the order, so another may think that it comes first, too.
+            _ => self.start_asking(now, Duration::ZERO, reason, out),
         }
     }
 

@@ -58,12 +58,7 @@ impl Machine {
     }
 
     pub(super) fn tick_handover(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if self.holding().is_some() && !self.keep_beaconing(now, out) {
-            if self.stopping {
-                self.leave(out);
-            }
-            return;
-        }
+        self.keep_beaconing(now, out);
         let Phase::HandingOver(handover) = &mut self.phase else { return };
         let to = handover.to;
         match &mut handover.stage {

@@ -59,9 +59,7 @@ impl Machine {
     }
 
     pub(super) fn tick_holding(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if !self.keep_beaconing(now, out) {
-            return;
-        }
+        self.keep_beaconing(now, out);
         if let Phase::Holding(holding) = &mut self.phase
             && now >= holding.next_announce
         {
@@ -80,26 +78,36 @@ impl Machine {
         Some(Deadline { at: holding.next_beacon, why: Why::Beacon })
     }
 
-    /// Sends the beacon if it is due. False: the lease has run out meanwhile, so this member has let go and asks.
-    pub(super) fn keep_beaconing(&mut self, now: Time, out: &mut Vec<Effect>) -> bool {
+    /// Whoever was frozen for longer than its lease lets go and asks, before it believes or does anything else.
+    pub(super) fn notice_freeze(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let lease = self.settings.timing.lease;
+        let Some(age) = self.holding().map(|holding| now.since(holding.last_beacon)) else { return };
+        if age < lease {
+            return;
+        }
+        let shut_micros = u64::try_from((age - lease).as_micros()).unwrap_or(u64::MAX);
+        out.push(Effect::Note(Note::LateBeacon { shut_micros }));
+        if self.stopping {
+            self.drop_address(now, out);
+            self.leave(out);
+        } else {
+            self.start_asking(now, Duration::ZERO, Reason::Frozen, out);
+        }
+    }
+
+    /// Sends the beacon if it is due.
+    pub(super) fn keep_beaconing(&mut self, now: Time, out: &mut Vec<Effect>) {
         let timing = self.settings.timing;
-        let Some(holding) = self.holding_mut() else { return false };
-        let age = now.since(holding.last_beacon);
-        if age >= timing.lease {
-            let shut_micros = u64::try_from((age - timing.lease).as_micros()).unwrap_or(u64::MAX);
+        let Some(holding) = self.holding() else { return };
+        if now < holding.next_beacon {
+            return;
+        }
+        let (age, surely_open) = (now.since(holding.last_beacon), timing.lease.saturating_sub(2 * JIFFY));
+        if age > surely_open {
+            let shut_micros = u64::try_from((age - surely_open).as_micros()).unwrap_or(u64::MAX);
             out.push(Effect::Note(Note::LateBeacon { shut_micros }));
-            self.start_asking(now, out);
-            return false;
         }
-        if now >= holding.next_beacon {
-            let surely_open = timing.lease.saturating_sub(2 * JIFFY);
-            if age > surely_open {
-                let shut_micros = u64::try_from((age - surely_open).as_micros()).unwrap_or(u64::MAX);
-                out.push(Effect::Note(Note::LateBeacon { shut_micros }));
-            }
-            self.beacon(now, out);
-        }
-        true
+        self.beacon(now, out);
     }
 
     /// Sends a beacon now; the next one follows an interval later.
@@ -133,7 +141,7 @@ impl Machine {
         holding.last_beacon = holding.previous_beacon;
         holding.next_beacon = now + RETRY;
         if now.since(holding.last_beacon) >= lease {
-            self.start_asking(now, out);
+            self.start_asking(now, Duration::ZERO, Reason::Frozen, out);
         }
     }
 
@@ -169,9 +177,7 @@ impl Machine {
 
     /// Somebody else answered for the address until now: every cache is told again who does.
     pub(super) fn heal(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if !self.keep_beaconing(now, out) {
-            return;
-        }
+        self.keep_beaconing(now, out);
         if self.holding().is_some_and(|holding| holding.last_beacon < now) {
             self.beacon(now, out);
         }

@@ -96,6 +96,7 @@ impl Machine {
 
     /// Takes one input at the moment `now` and appends what is to be done, in order, to `out`.
     pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        self.notice_freeze(now, out);
         match input {
             Input::Tick => self.tick(now, out),
             Input::Received { from, datagram } => self.received(now, from, datagram, out),
@@ -212,7 +213,7 @@ impl Machine {
                 self.meet(now, &sender, &presence.member, doing, presence.next_within, out);
                 self.offer_if_better(now, out);
             }
-            Message::Query(nonce) => self.answer(now, &sender, nonce, out),
+            Message::Query(nonce) => self.asked(now, &sender, nonce, out),
             Message::Answer { nonce: _, holding } => self.answered(now, &sender, holding, out),
             Message::Prepare(nonce) => self.prepare(now, &sender, nonce, out),
             Message::Ready(nonce) => self.successor_ready(now, &sender, nonce, out),
@@ -299,8 +300,11 @@ impl Machine {
         }
     }
 
-    /// Says goodbye for good; the address must be off already.
+    /// Says goodbye for good, now or when what failed before has been made good.
     fn leave(&mut self, out: &mut Vec<Effect>) {
+        if self.overdue_release.is_some() {
+            return self.enter(Phase::Stopped, Reason::Stop, out);
+        }
         out.push(self.to_group(Message::Released { leaving: true }));
         self.finish(out);
     }

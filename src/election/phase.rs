@@ -59,7 +59,7 @@ pub(super) struct Following {
 pub(super) struct Probing {
     pub claim_at: Time,
     pub next_probe: Time,
-    /// The watch is over; fitter candidates are given the time to claim first.
+    /// The watch is over; fitter candidates are given the time to ask first.
     pub in_turn: bool,
     pub seen: Sightings,
 }
@@ -93,8 +93,11 @@ pub(super) struct Suspecting {
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub following: Following,
-    pub nonce: Nonce,
+    /// When the holder was last told that the address is on; its word must follow soon.
+    pub ready: Time,
     pub until: Time,
+    /// The word has come: hold in this term.
+    pub go: Option<Term>,
 }
 
 /// This member answers for the address.
@@ -155,13 +158,14 @@ pub(super) enum After {
     Leave,
 }
 
-/// Was frozen, has let go, and asks whether somebody took over.
+/// Nobody is known to hold: asks everyone before it does.
 #[derive(Debug)]
 pub(super) struct Asking {
     pub asked: u32,
     pub next_question: Time,
     pub claim_at: Time,
     pub seen: Sightings,
+    pub reason: Reason,
 }
 
 /// A stranger uses the address.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::Machine;
 use super::claim::Fitness;
 use super::effect::{Effect, Note, Reason};
 use super::phase::{Asking, Conflict, Deadline, Phase, Probing, Sightings, Why};
-use super::{Dest, Machine};
-use crate::units::{Health, Mac, Time};
+use crate::units::{Health, Mac, NodeId, Time};
 use crate::wire::Message;
 
 /// The wire is asked this often while watching at start.
@@ -33,18 +33,13 @@ impl Machine {
         self.enter(Phase::Probing(probing), reason, out);
     }
 
-    /// Lets go and asks: this member was frozen, somebody may have taken over.
-    pub(super) fn start_asking(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let timing = self.settings.timing;
+    /// Lets go and, after `wait`, asks everyone: nobody is known to hold, but somebody else may think so too.
+    pub(super) fn start_asking(&mut self, now: Time, wait: Duration, reason: Reason, out: &mut Vec<Effect>) {
         self.drop_address(now, out);
-        let asking = Asking {
-            asked: 0,
-            next_question: now,
-            claim_at: now + timing.question * PROBES,
-            seen: Sightings::default(),
-        };
-        self.enter(Phase::Asking(asking), Reason::Frozen, out);
-        self.tick_probe(now, out);
+        let at = now + wait;
+        let asking = Asking { asked: 0, next_question: at, claim_at: at, seen: Sightings::default(), reason };
+        self.enter(Phase::Asking(asking), reason, out);
+        self.tick_asking(now, out);
     }
 
     pub(super) fn start_conflict(&mut self, now: Time, mac: Mac, out: &mut Vec<Effect>) {
@@ -69,29 +64,7 @@ impl Machine {
                 probing.next_probe = now + step.max(question);
                 out.push(Effect::Probe);
             }
-            Phase::Asking(asking) if asking.asked >= PROBES && now >= asking.claim_at => {
-                match asking.seen.last {
-                    // Somebody answers for the address: a successor whose beacon has not come yet, or a stranger.
-                    Some(_) => self.start_probing(now, Reason::Frozen, out),
-                    None => {
-                        let term = self.term.next();
-                        self.claim(now, term, Reason::AddressFree, out);
-                    }
-                }
-            }
-            Phase::Asking(asking) if now >= asking.next_question && asking.asked < PROBES => {
-                asking.asked += 1;
-                asking.next_question = now + question;
-                asking.claim_at = asking.claim_at.max(now + question);
-                let nonce = self.nonce();
-                out.push(Effect::Probe);
-                out.push(Effect::Send {
-                    to: Dest::Group,
-                    term: self.term,
-                    message: Message::Query(nonce),
-                    not_after: None,
-                });
-            }
+            Phase::Asking(_) => self.tick_asking(now, out),
             Phase::Conflict(conflict) if now >= conflict.next_probe => {
                 conflict.next_probe = now + STRANGER_PROBE;
                 conflict.unanswered += 1;
@@ -101,6 +74,46 @@ impl Machine {
                     out.push(Effect::Probe);
                 }
             }
+            _ => {}
+        }
+    }
+
+    fn tick_asking(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let (question, late) = (self.settings.timing.question, self.stagger() / 2);
+        let Phase::Asking(asking) = &mut self.phase else { return };
+        if asking.asked >= PROBES && now >= asking.claim_at {
+            // Somebody answers for the address: a holder whose beacon has not come yet, or a stranger.
+            if asking.seen.last.is_some() {
+                return self.start_probing(now, Reason::Frozen, out);
+            }
+            if now.since(asking.claim_at) <= late {
+                let (term, reason) = (self.term.next(), asking.reason);
+                return self.claim(now, term, reason, out);
+            }
+            // This member stood still meanwhile, and the others no longer wait for it.
+            (asking.asked, asking.next_question) = (0, now);
+        }
+        if asking.asked < PROBES && now >= asking.next_question {
+            asking.asked += 1;
+            asking.next_question = now + question;
+            asking.claim_at = asking.claim_at.max(now + question);
+            let nonce = self.nonce();
+            out.push(Effect::Probe);
+            out.push(self.to_group(Message::Query(nonce)));
+        }
+    }
+
+    /// Somebody asks everyone before it claims. Of two who ask, the greater id goes first; whoever has not asked yet
+    /// comes after both.
+    pub(super) fn make_way(&mut self, now: Time, asker: NodeId) {
+        let until = now + self.settings.timing.question * PROBES + self.stagger();
+        let first = asker > self.settings.node;
+        match &mut self.phase {
+            Phase::Asking(asking) if first || asking.asked == 0 => {
+                (asking.asked, asking.next_question, asking.claim_at) = (0, until, until);
+            }
+            Phase::Probing(probing) => probing.claim_at = probing.claim_at.max(until),
+            Phase::Suspecting(suspecting) => suspecting.claim_at = suspecting.claim_at.max(until),
             _ => {}
         }
     }
@@ -147,7 +160,7 @@ impl Machine {
         }
     }
 
-    /// The watch is over: claims, after giving fitter candidates that are probing too the time to claim first.
+    /// The watch is over: asks, after giving fitter candidates that are probing too the time to ask first.
     fn claim_in_turn(&mut self, now: Time, out: &mut Vec<Effect>) {
         let mine = Fitness { health: self.health, priority: self.priority(now), node: self.settings.node };
         let fitter = self.roster.iter().filter(|other| other.may_claim() && other.fitness() > mine).count();
@@ -158,10 +171,7 @@ impl Machine {
                 probing.claim_at = now + wait;
                 probing.next_probe = probing.claim_at;
             }
-            _ => {
-                let term = self.term.next();
-                self.claim(now, term, Reason::AddressFree, out);
-            }
+            _ => self.start_asking(now, Duration::ZERO, Reason::AddressFree, out),
         }
     }
 

@@ -1,0 +1,367 @@
+//! What goes wrong, when, and how it ends.
+
+use std::time::Duration;
+
+use gatehouse::election::{Input, Role};
+use gatehouse::units::{Health, Mac, Priority, Term, Time};
+
+use super::rng::Rng;
+use super::world::{Setup, What, World};
+
+/// One thing that goes wrong or ends going wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// `kill -9`: the kernel lives on.
+    Crash(usize),
+    /// The daemon is started, if none runs; its disk may have lost the term.
+    Start {
+        /// Whose.
+        node: usize,
+        /// Whether the disk lost it.
+        forget: bool,
+    },
+    /// SIGSTOP, or not scheduled.
+    Freeze(usize),
+    /// The same, between the decision to beacon and the beacon.
+    FreezeAtBeacon(usize),
+    /// SIGCONT.
+    Thaw(usize),
+    /// The hypervisor stops the machine; its clock may stand still with it.
+    Pause {
+        /// Which.
+        node: usize,
+        /// Whether it does.
+        clock_stops: bool,
+    },
+    /// The hypervisor lets it run on.
+    Resume(usize),
+    /// The cable is pulled or put back.
+    Link {
+        /// Whose.
+        node: usize,
+        /// Whether it has carrier now.
+        up: bool,
+    },
+    /// What one node sends no longer reaches another, or does so again.
+    Block {
+        /// Who sends.
+        from: usize,
+        /// Who should receive.
+        to: usize,
+        /// Whether it is lost.
+        blocked: bool,
+    },
+    /// Two groups that do not hear each other: the nodes whose bit is set, and the others.
+    Split(u64),
+    /// Everybody hears everybody.
+    Join,
+    /// Packets lost, per thousand.
+    Loss(u32),
+    /// Packets that come twice, per thousand.
+    Duplicate(u32),
+    /// Packets overtake each other, or no longer.
+    Reorder(bool),
+    /// Packets come late by up to this much.
+    Delay(Duration),
+    /// Effects that fail, per thousand.
+    Failing(u32),
+    /// A node's checks say this.
+    Health(usize, Health),
+    /// An operator's request.
+    GiveUp(usize),
+    /// SIGTERM.
+    Stop(usize),
+    /// SIGHUP with another priority.
+    Reload(usize, Priority),
+    /// SIGHUP with another role.
+    Rerole(usize, Role),
+    /// `nft flush ruleset`, put back at once.
+    Flush(usize),
+    /// A machine that is no member uses the address, or no longer.
+    Stranger {
+        /// Its hardware address.
+        mac: Mac,
+        /// Whether it does.
+        there: bool,
+    },
+    /// Everything that ails ends, and whoever is down is started.
+    Heal,
+}
+
+/// What goes wrong and when.
+pub type Schedule = Vec<(Time, Fault)>;
+
+impl World {
+    /// Puts a schedule into the queue.
+    pub fn schedule(&mut self, schedule: &Schedule) {
+        for (at, fault) in schedule {
+            self.at(*at, What::Fault(fault.clone()));
+        }
+    }
+
+    /// Lets a fault happen now.
+    pub fn apply(&mut self, fault: Fault) {
+        self.note(|| format!("*** {fault:?}"));
+        match fault {
+            Fault::Crash(node) => self.crash(node),
+            Fault::Start { node, forget } => self.start_again(node, forget),
+            Fault::Freeze(node) => {
+                self.nodes[node].frozen = true;
+                self.check.stalled(node, self.now);
+            }
+            Fault::FreezeAtBeacon(node) => self.nodes[node].freezes_at_beacon = true,
+            Fault::Thaw(node) => self.thaw(node),
+            Fault::Pause { node, clock_stops } => self.pause(node, clock_stops),
+            Fault::Resume(node) => self.resume(node),
+            Fault::Link { node, up } => self.link(node, up),
+            Fault::Block { from, to, blocked } => {
+                self.net.block(from, to, blocked);
+                self.check.excuse(self.now, (from, to), "a one-way partition");
+            }
+            Fault::Split(mask) => self.split(|node| mask >> (node % 64) & 1),
+            Fault::Join => self.split(|_| 0),
+            Fault::Loss(permille) => self.net.loss = permille,
+            Fault::Duplicate(permille) => self.net.duplicate = permille,
+            Fault::Reorder(reorder) => self.net.reorder = reorder,
+            Fault::Delay(delay) => self.net.delay = delay,
+            Fault::Failing(permille) => self.failing = permille,
+            Fault::Health(node, health) => self.hand(node, Input::Health(health)),
+            Fault::GiveUp(node) => self.hand(node, Input::GiveUp),
+            Fault::Stop(node) => self.hand(node, Input::Stop),
+            Fault::Reload(node, priority) => {
+                self.nodes[node].settings.priority = priority;
+                let settings = Box::new(self.nodes[node].settings.clone());
+                self.hand(node, Input::Reload(settings));
+            }
+            Fault::Rerole(node, role) => {
+                self.nodes[node].settings.role = role;
+                let settings = Box::new(self.nodes[node].settings.clone());
+                self.hand(node, Input::Reload(settings));
+            }
+            Fault::Flush(node) => {
+                self.nodes[node].kernel.shut(self.now);
+                self.hand(node, Input::FenceRestored);
+            }
+            Fault::Stranger { mac, there } => {
+                self.strangers.retain(|other| *other != mac);
+                if there {
+                    self.strangers.push(mac);
+                }
+            }
+            Fault::Heal => self.heal(),
+        }
+    }
+
+    fn crash(&mut self, node: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[node];
+        if node.daemon.take().is_some() {
+            node.kernel.orphan(now);
+        }
+        node.frozen = false;
+    }
+
+    fn start_again(&mut self, node: usize, forget: bool) {
+        if self.nodes[node].daemon.is_some() || self.nodes[node].kernel.is_paused() {
+            return;
+        }
+        if forget {
+            self.nodes[node].disk = Term(0);
+        }
+        let mutant = self.mutant;
+        self.start(node, mutant);
+    }
+
+    fn thaw(&mut self, node: usize) {
+        self.nodes[node].freezes_at_beacon = false;
+        if self.nodes[node].frozen {
+            self.nodes[node].frozen = false;
+            self.check.stalled(node, self.now);
+            self.run(node);
+        }
+    }
+
+    fn pause(&mut self, node: usize, clock_stops: bool) {
+        if self.nodes[node].kernel.is_paused() {
+            return;
+        }
+        self.nodes[node].kernel.pause(self.now);
+        if clock_stops {
+            self.nodes[node].clock.stop(self.now);
+        }
+        self.check.stalled(node, self.now);
+    }
+
+    fn resume(&mut self, node: usize) {
+        if !self.nodes[node].kernel.is_paused() {
+            return;
+        }
+        self.nodes[node].kernel.resume(self.now);
+        self.nodes[node].clock.start(self.now);
+        self.check.stalled(node, self.now);
+        self.check.excuse_site(self.now, "a paused machine runs on");
+        self.run(node);
+    }
+
+    fn link(&mut self, node: usize, up: bool) {
+        if self.nodes[node].kernel.link == up {
+            return;
+        }
+        self.nodes[node].kernel.link = up;
+        if std::mem::take(&mut self.nodes[node].void_beacon) {
+            self.check.excuse_site(self.now, "a beacon left into a dead cable");
+        }
+        let at = self.now + self.rng.span(Duration::ZERO, Duration::from_millis(2));
+        self.at(at, What::LinkNews { node });
+    }
+
+    fn split(&mut self, side: impl Fn(usize) -> u64) {
+        for from in 0..self.nodes.len() {
+            for to in 0..self.nodes.len() {
+                let blocked = side(from) != side(to);
+                if from != to && self.net.passes(from, to) == blocked {
+                    self.net.block(from, to, blocked);
+                    self.check.excuse(self.now, (from, to), "a partition");
+                }
+            }
+        }
+    }
+
+    fn heal(&mut self) {
+        for fault in [
+            Fault::Join,
+            Fault::Loss(0),
+            Fault::Duplicate(0),
+            Fault::Reorder(false),
+            Fault::Delay(Duration::ZERO),
+            Fault::Failing(0),
+        ] {
+            self.apply(fault);
+        }
+        self.strangers.clear();
+        for node in 0..self.nodes.len() {
+            self.apply(Fault::Resume(node));
+            self.apply(Fault::Thaw(node));
+            self.apply(Fault::Link { node, up: true });
+            self.apply(Fault::Start { node, forget: false });
+            self.hand(node, Input::Health(Health::FULL));
+            self.apply(Fault::Rerole(node, self.nodes[node].role));
+        }
+    }
+}
+
+/// A kind of trouble that a random run may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Crash,
+    Freeze,
+    FreezeAtBeacon,
+    Stall,
+    Pause,
+    Cut,
+    Split,
+    OneWay,
+    Loss,
+    Duplicate,
+    Reorder,
+    Delay,
+    Failing,
+    Health,
+    GiveUp,
+    Stop,
+    Reload,
+    Rerole,
+    Flush,
+    Stranger,
+}
+
+const KINDS: [Kind; 20] = [
+    Kind::Crash,
+    Kind::Freeze,
+    Kind::FreezeAtBeacon,
+    Kind::Stall,
+    Kind::Pause,
+    Kind::Cut,
+    Kind::Split,
+    Kind::OneWay,
+    Kind::Loss,
+    Kind::Duplicate,
+    Kind::Reorder,
+    Kind::Delay,
+    Kind::Failing,
+    Kind::Health,
+    Kind::GiveUp,
+    Kind::Stop,
+    Kind::Reload,
+    Kind::Rerole,
+    Kind::Flush,
+    Kind::Stranger,
+];
+
+/// A random schedule of one to four kinds of trouble from `from` to `to`.
+pub fn random(rng: &mut Rng, setup: &Setup, (from, to): (Time, Time)) -> Schedule {
+    let kinds: Vec<Kind> = (0..=rng.below(4)).map(|_| rng.pick(&KINDS)).collect();
+    let mut schedule = Vec::new();
+    for _ in 0..=rng.below(8) {
+        let kind = rng.pick(&kinds);
+        let at = from + rng.span(Duration::ZERO, to.since(from));
+        // Spans around the timing's own are the interesting ones.
+        let short = rng.span(Duration::from_millis(1), setup.timing.takeover * 3);
+        let long = rng.span(setup.timing.takeover, to.since(from) / 2);
+        let span = if rng.chance(500) { short } else { long };
+        trouble(rng, setup, (kind, at, span), &mut schedule);
+    }
+    schedule.retain(|(at, _)| *at < to);
+    schedule.sort_by_key(|(at, _)| *at);
+    schedule
+}
+
+fn trouble(rng: &mut Rng, setup: &Setup, (kind, at, span): (Kind, Time, Duration), schedule: &mut Schedule) {
+    let nodes = setup.members.len();
+    let node = rng.below(nodes);
+    let end = at + span;
+    let (first, last) = match kind {
+        Kind::Crash => (Fault::Crash(node), Some(Fault::Start { node, forget: rng.chance(200) })),
+        Kind::Freeze => (Fault::Freeze(node), Some(Fault::Thaw(node))),
+        Kind::FreezeAtBeacon => (Fault::FreezeAtBeacon(node), Some(Fault::Thaw(node))),
+        Kind::Stall => {
+            let stall = rng.span(setup.timing.question, setup.timing.beacon * 5);
+            schedule.push((at + stall, Fault::Thaw(node)));
+            (Fault::Freeze(node), None)
+        }
+        Kind::Pause => (Fault::Pause { node, clock_stops: rng.chance(500) }, Some(Fault::Resume(node))),
+        Kind::Cut => (Fault::Link { node, up: false }, Some(Fault::Link { node, up: true })),
+        Kind::Split => (Fault::Split(rng.bits()), Some(Fault::Join)),
+        Kind::OneWay => {
+            let to = (node + 1 + rng.below(nodes.max(2) - 1)) % nodes;
+            let block = |blocked| Fault::Block { from: node, to, blocked };
+            if to == node { (Fault::Join, None) } else { (block(true), Some(block(false))) }
+        }
+        Kind::Loss => {
+            let permille = rng.pick(&[10, 50, 200, 500]);
+            (Fault::Loss(permille), Some(Fault::Loss(0)))
+        }
+        Kind::Duplicate => (Fault::Duplicate(300), Some(Fault::Duplicate(0))),
+        Kind::Reorder => (Fault::Reorder(true), Some(Fault::Reorder(false))),
+        Kind::Delay => (Fault::Delay(setup.timing.lease), Some(Fault::Delay(Duration::ZERO))),
+        Kind::Failing => {
+            let permille = rng.pick(&[20, 100, 300]);
+            (Fault::Failing(permille), Some(Fault::Failing(0)))
+        }
+        Kind::Health => {
+            let health = rng.pick(&[Health::NONE, Health(50), Health(99)]);
+            (Fault::Health(node, health), Some(Fault::Health(node, Health::FULL)))
+        }
+        Kind::GiveUp => (Fault::GiveUp(node), None),
+        Kind::Stop => (Fault::Stop(node), Some(Fault::Start { node, forget: false })),
+        Kind::Reload => (Fault::Reload(node, Priority(rng.pick(&[1, 100, 200]))), None),
+        Kind::Rerole => (Fault::Rerole(node, Role::Observer), Some(Fault::Rerole(node, setup.members[node].role))),
+        Kind::Flush => (Fault::Flush(node), None),
+        Kind::Stranger => {
+            let mac = Mac([6, 6, 6, 6, 6, 6]);
+            (Fault::Stranger { mac, there: true }, Some(Fault::Stranger { mac, there: false }))
+        }
+    };
+    schedule.push((at, first));
+    schedule.extend(last.map(|fault| (end, fault)));
+}

@@ -1,0 +1,124 @@
+//! Inputs and effects of the election as one readable line each.
+//!
+//! Nodes are written `n0`, `n1`, …: by convention the last four bytes of a test node's id are its number, and its
+//! address is 10.0.0.1 plus that number.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use gatehouse::election::{Dest, Effect, Input, Note};
+use gatehouse::units::NodeId;
+use gatehouse::wire::{Message, Stance};
+
+/// One input.
+pub fn input(input: &Input) -> String {
+    match input {
+        Input::Tick => "tick".into(),
+        Input::Received { from: _, datagram } => {
+            format!("{} from {} term {}", message(&datagram.message), node(datagram.node), datagram.term)
+        }
+        Input::AddressSeen { mac } => format!("address seen at {mac}"),
+        Input::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
+        Input::FenceRestored => "fence restored".into(),
+        Input::Health(health) => format!("health {}", health.0),
+        Input::GiveUp => "give-up".into(),
+        Input::Stop => "stop".into(),
+        Input::Reload(settings) => {
+            format!("reload {:?} priority {}", settings.role, settings.priority.0).to_lowercase()
+        }
+        Input::Failed(failure) => format!("failed {failure:?}").to_lowercase(),
+    }
+}
+
+/// One effect.
+pub fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Configure => "configure".into(),
+        Effect::Deconfigure => "deconfigure".into(),
+        Effect::ShutGate => "shut gate".into(),
+        Effect::Send { to, term, message: said, not_after } => {
+            let mut line = format!("send {} term {term} to {}", message(said), dest(to));
+            if let Some(latest) = not_after {
+                let _ = write!(line, " by {}", millis(latest.as_nanos()));
+            }
+            line
+        }
+        Effect::Announce => "announce".into(),
+        Effect::Probe => "probe".into(),
+        Effect::Note(note) => format!("note {}", self::note(note)),
+        Effect::Finished => "finished".into(),
+    }
+}
+
+/// One node.
+pub fn node(id: NodeId) -> String {
+    let [.., a, b, c, d] = id.0;
+    format!("n{}", u32::from_be_bytes([a, b, c, d]))
+}
+
+/// Nanoseconds as milliseconds, with as many digits as it takes.
+pub fn millis(nanos: u64) -> String {
+    format!("{}ms", nanos as f64 / 1e6)
+}
+
+fn message(message: &Message) -> String {
+    match message {
+        Message::Beacon(beacon) => {
+            let order: Vec<String> = beacon.successors.iter().map(|id| node(*id)).collect();
+            format!("beacon [{}]", order.join(" "))
+        }
+        Message::Presence(presence) => {
+            let stance = match presence.stance {
+                Stance::Observer => "observer",
+                Stance::Probing => "probing",
+                Stance::Standby => "standby",
+                Stance::Conflict => "conflict",
+            };
+            let member = &presence.member;
+            let within = millis(u64::try_from(presence.next_within.as_nanos()).unwrap_or(u64::MAX));
+            format!("presence {stance} priority {} health {} within {within}", member.priority.0, member.health.0)
+        }
+        Message::Query(_) => "query".into(),
+        Message::Answer { holding, .. } => format!("answer {}", if *holding { "holding" } else { "not holding" }),
+        Message::Prepare(_) => "prepare".into(),
+        Message::Ready(_) => "ready".into(),
+        Message::Go { to, term } => format!("go {} in {term}", node(*to)),
+        Message::Released { leaving } => if *leaving { "released, leaving" } else { "released" }.into(),
+        Message::Stale { about, .. } => format!("stale {}", node(*about)),
+    }
+}
+
+fn dest(dest: &Dest) -> String {
+    match dest {
+        Dest::Group => "all".into(),
+        Dest::Unicast(SocketAddr::V4(address)) => {
+            format!("n{}", u32::from(*address.ip()).wrapping_sub(0x0a00_0001))
+        }
+        Dest::Unicast(address) => match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => ip.to_string(),
+        },
+    }
+}
+
+fn note(note: &Note) -> String {
+    match note {
+        Note::Role { from, to, reason } => format!("{from:?} -> {to:?} ({reason:?})"),
+        Note::Holder { node: Some(id), term } => format!("holder {} term {term}", node(*id)),
+        Note::Holder { node: None, term } => format!("no holder, term {term}"),
+        Note::Joined { node: id, .. } => format!("joined {}", node(*id)),
+        Note::Left { node: id, announced, .. } => {
+            format!("left {}{}", node(*id), if *announced { "" } else { ", silently" })
+        }
+        Note::Stranger { mac, .. } => format!("stranger {mac}"),
+        Note::Takeover { silence, reason } => match silence {
+            Some(silence) => {
+                let silence = millis(u64::try_from(silence.as_nanos()).unwrap_or(u64::MAX));
+                format!("takeover after {silence} ({reason:?})")
+            }
+            None => format!("takeover ({reason:?})"),
+        },
+        Note::LateBeacon { shut_micros } => format!("late beacon, shut {shut_micros}us"),
+        Note::GiveUpRefused => "give-up refused".into(),
+    }
+}
