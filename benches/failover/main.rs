@@ -1,0 +1,106 @@
+//! Side by side: how long a client waits, and how long two machines answer, when the holder fails.
+//!
+//! `cargo bench --bench failover -- [--runs 10] [--only TEXT]… [--quick]`; see `benches/README.md` for the method.
+//! Everything happens in namespaces that are gone when this program ends, however it ends.
+
+mod cases;
+mod peers;
+mod report;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use gatehouse::clock;
+use gatehouse::demo::inside;
+
+use cases::Case;
+use report::Row;
+
+/// Measures fail-over, side by side with keepalived and ucarp.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Runs of each case.
+    #[arg(long, default_value_t = 10)]
+    runs: usize,
+    /// Only cases whose name contains this text; more than one must all be contained.
+    #[arg(long)]
+    only: Vec<String>,
+    /// One run of each case with two members.
+    #[arg(long)]
+    quick: bool,
+    /// Names the cases and ends.
+    #[arg(long)]
+    list: bool,
+    /// Where the table, the JSON and the picture go.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results"))]
+    results: PathBuf,
+    /// Given by `cargo bench`; means nothing here.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let cases = chosen(&args);
+    if args.list {
+        cases.iter().for_each(|case| println!("{}", case.name()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cases.is_empty() {
+        bail!("no case has a name that contains {:?}; --list names them", args.only);
+    }
+    require(&cases)?;
+    if let Some(code) = inside::enter()?.exit_code() {
+        return Ok(code);
+    }
+    let runs = if args.quick { 1 } else { args.runs.max(1) };
+    let rows = measure(&cases, runs);
+    report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
+    print!("{}", report::table(&rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn chosen(args: &Args) -> Vec<Case> {
+    let mut cases = Case::all();
+    cases.retain(|case| args.only.iter().all(|text| case.name().contains(text.as_str())));
+    cases.retain(|case| !args.quick || case.members == 2);
+    cases
+}
+
+/// A comparison without the peers would be none; so a missing one ends the run at once.
+fn require(cases: &[Case]) -> Result<()> {
+    for (program, package) in cases.iter().filter_map(|case| case.subject.needs()) {
+        let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if found.is_err() {
+            bail!("`{program}` is missing: install the package {package}, or leave it out with --only gatehouse");
+        }
+    }
+    Ok(())
+}
+
+/// All runs: the first of every case, then the second, so that a busy minute of the machine hits all alike.
+fn measure(cases: &[Case], runs: usize) -> Vec<Row> {
+    let mut rows: Vec<Row> = cases.iter().map(|case| Row::new(*case)).collect();
+    let total = runs * rows.len();
+    let begin = clock::now();
+    for run in 0..runs {
+        for (index, row) in rows.iter_mut().enumerate() {
+            let done = run * cases.len() + index;
+            let spent = clock::now().since(begin);
+            let left = u32::try_from(done).ok().filter(|done| *done > 0).map(|done| spent / done);
+            let eta = left.map(|each| each * u32::try_from(total - done).unwrap_or(0)).unwrap_or(Duration::ZERO);
+            eprintln!("[{}/{total}, {} s left] {}", done + 1, eta.as_secs(), row.case.name());
+            match row.case.run() {
+                Ok(outcome) => row.outcomes.push(outcome),
+                Err(error) => {
+                    eprintln!("    failed: {error:#}");
+                    row.failures.push(format!("{error:#}"));
+                }
+            }
+        }
+    }
+    rows
+}

@@ -1,0 +1,197 @@
+//! From what was seen to figures: gaps, losses, and how long two answered at once.
+//!
+//! Pure: works on records only. The words:
+//! - *gap*: the longest time between two answers that arrived one after the other. With a probe every millisecond
+//!   a busy machine shows gaps without any fault; the *base gap* of the second before the fault says how large.
+//! - *takeover*: from the fault to the first answer by somebody other than the old holder.
+//! - *dual*: rounds in which two members said yes, times the period of the rounds.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::client::Probe;
+use super::member::Member;
+use super::observe::Round;
+use crate::units::Time;
+
+/// The span before a fault that the base gap is taken from.
+pub const BASE: Duration = Duration::from_secs(1);
+
+/// Everything that was seen in a stretch of time, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// What the client asked and heard.
+    pub probes: Vec<Probe>,
+    /// Who answered ARP.
+    pub arp: Vec<Round>,
+    /// The time between two of these rounds.
+    pub arp_period: Duration,
+    /// Who had the address.
+    pub address: Vec<Round>,
+    /// The time between two of these rounds.
+    pub address_period: Duration,
+}
+
+/// A stretch of time in which something was done to the site.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The moment of the fault.
+    pub fault: Time,
+    /// The end of watching.
+    pub end: Time,
+    /// Who held before the fault, if anybody did.
+    pub holder: Option<Member>,
+}
+
+/// What a fault did to the client and on the LAN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// The longest gap in the second before the fault, milliseconds.
+    pub base_gap_ms: f64,
+    /// The longest gap from the fault to the end, milliseconds.
+    pub gap_ms: f64,
+    /// From the fault to the first answer by somebody else, milliseconds; none if nobody else answered.
+    pub takeover_ms: Option<f64>,
+    /// Probes sent from the fault to the end that nobody answered.
+    pub lost: usize,
+    /// Of these, how many were sent after somebody else's first answer.
+    pub lost_after_takeover: usize,
+    /// Answers by the old holder that arrived after somebody else's first answer.
+    pub old_answers: usize,
+    /// How long two members answered ARP at once, milliseconds.
+    pub dual_arp_ms: f64,
+    /// How long two members had the address at once, milliseconds.
+    pub dual_address_ms: f64,
+    /// Who gave the last answer.
+    pub holder_after: Option<Member>,
+}
+
+impl Record {
+    /// The figures of a window.
+    pub fn figures(&self, window: Window) -> Figures {
+        let Window { fault, end, holder } = window;
+        let mut answers: Vec<(Time, Member)> =
+            self.probes.iter().filter_map(|probe| probe.answer).map(|answer| (answer.at, answer.by)).collect();
+        answers.sort_unstable_by_key(|(at, _)| *at);
+        let within = |at: &Time| *at >= fault && *at < end;
+        let takeover = answers
+            .iter()
+            .find(|(at, by)| within(at) && Some(*by) != holder)
+            .map(|(at, _)| *at)
+            .filter(|_| holder.is_some());
+        let lost =
+            |from: Time| self.probes.iter().filter(|p| p.sent >= from && p.sent < end && p.answer.is_none()).count();
+        let old_answers =
+            |from: Time| answers.iter().filter(|(at, by)| *at > from && within(at) && Some(*by) == holder).count();
+        let times: Vec<Time> = answers.iter().map(|(at, _)| *at).collect();
+        Figures {
+            base_gap_ms: millis(longest_gap(&times, fault - BASE, fault)),
+            gap_ms: millis(longest_gap(&times, fault, end)),
+            takeover_ms: takeover.map(|at| millis(at.since(fault))),
+            lost: lost(fault),
+            lost_after_takeover: takeover.map_or(0, lost),
+            old_answers: takeover.map_or(0, old_answers),
+            dual_arp_ms: millis(dual(&self.arp, fault, end, self.arp_period)),
+            dual_address_ms: millis(dual(&self.address, fault, end, self.address_period)),
+            holder_after: answers.iter().rev().find(|(at, _)| *at < end).map(|(_, by)| *by),
+        }
+    }
+}
+
+/// The middle and the largest of some values; nothing of none.
+pub fn median_and_max(values: &[f64]) -> Option<(f64, f64)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (middle, largest) = (sorted.len() / 2, *sorted.last()?);
+    let median = if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
+    Some((median, largest))
+}
+
+/// A span in milliseconds with its fraction.
+pub fn millis(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The longest span without an answer that reaches into `from..to`; its beginning may lie before, its end is cut.
+fn longest_gap(answers: &[Time], from: Time, to: Time) -> Duration {
+    let first_after = answers.partition_point(|at| *at < from);
+    let before = first_after.checked_sub(1).and_then(|index| answers.get(index)).copied().unwrap_or(from);
+    let inside = answers.get(first_after..).unwrap_or_default().iter().copied().take_while(|at| *at < to);
+    let mut last = before;
+    let mut longest = Duration::ZERO;
+    for at in inside.chain([to]) {
+        longest = longest.max(at.since(last));
+        last = at;
+    }
+    longest
+}
+
+fn dual(rounds: &[Round], from: Time, to: Time, period: Duration) -> Duration {
+    let count = rounds.iter().filter(|round| round.at >= from && round.at < to && round.yes.len() > 1).count();
+    period * u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::client::Answer;
+    use crate::demo::member::MemberSet;
+
+    fn member(index: usize) -> Member {
+        Member::new(index).unwrap()
+    }
+
+    /// A probe each millisecond; `who` says who answers the one sent at that millisecond, half a millisecond later.
+    fn record(span: u64, who: impl Fn(u64) -> Option<usize>) -> Record {
+        let probe = |at| {
+            let sent = Time::from_millis(at);
+            let answer = who(at).map(|index| Answer { at: sent + Duration::from_micros(500), by: member(index) });
+            Probe { sent, answer }
+        };
+        Record { probes: (0..span).map(probe).collect(), ..Record::default() }
+    }
+
+    fn window(fault: u64, end: u64) -> Window {
+        Window { fault: Time::from_millis(fault), end: Time::from_millis(end), holder: Some(member(0)) }
+    }
+
+    #[test]
+    fn a_takeover_is_one_gap() {
+        let seen = record(3000, |at| if at < 2000 { Some(0) } else { (at >= 2150).then_some(1) });
+        let figures = seen.figures(window(2000, 3000));
+        assert_eq!(figures.base_gap_ms, 1.0);
+        assert_eq!(figures.gap_ms, 151.0);
+        assert_eq!(figures.takeover_ms, Some(150.5));
+        assert_eq!((figures.lost, figures.lost_after_takeover, figures.old_answers), (150, 0, 0));
+        assert_eq!(figures.holder_after, Some(member(1)));
+    }
+
+    #[test]
+    fn no_answer_until_the_end_is_a_gap_to_the_end() {
+        let seen = record(3000, |at| (at < 2000).then_some(0));
+        let figures = seen.figures(window(2000, 3000));
+        assert_eq!((figures.gap_ms, figures.takeover_ms, figures.lost), (1000.5, None, 1000));
+    }
+
+    #[test]
+    fn the_old_holder_answering_on_is_counted() {
+        let seen = record(3000, |at| Some(usize::from(at >= 2100 && at % 2 == 0)));
+        let figures = seen.figures(window(2000, 3000));
+        assert_eq!((figures.takeover_ms, figures.old_answers, figures.lost), (Some(100.5), 450, 0));
+    }
+
+    #[test]
+    fn two_in_a_round_are_dual() {
+        let round = |at, count| Round { at: Time::from_millis(at), yes: Member::first(count).collect::<MemberSet>() };
+        let arp = vec![round(0, 2), round(5, 1), round(10, 2), round(15, 3), round(20, 0)];
+        let seen = Record { arp, arp_period: Duration::from_millis(5), ..Record::default() };
+        assert_eq!(seen.figures(window(5, 30)).dual_arp_ms, 10.0);
+    }
+
+    #[test]
+    fn a_median_of_an_even_number_is_between_the_middle_two() {
+        assert_eq!(median_and_max(&[4.0, 1.0, 3.0, 2.0]), Some((2.5, 4.0)));
+        assert_eq!(median_and_max(&[]), None);
+    }
+}

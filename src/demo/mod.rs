@@ -1,0 +1,19 @@
+//! `gatehouse demo`: a whole site on one machine, with faults to order and a client who notices.
+//!
+//! The same parts serve the labs (`tests/lab`) and the benchmark (`benches/failover`): a LAN of its own
+//! ([`net`]) inside private namespaces ([`inside`]), what runs on its members ([`software`], [`site`]), who watches
+//! ([`client`], [`observe`]) and what is made of it ([`measure`]).
+
+pub mod client;
+pub mod command;
+pub mod daemon;
+pub mod inside;
+pub mod measure;
+pub mod member;
+pub mod net;
+pub mod observe;
+mod packet;
+pub mod server;
+pub mod site;
+pub mod software;
+mod worker;

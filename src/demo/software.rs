@@ -1,0 +1,148 @@
+//! What runs on the members: Gatehouse in the demo and the labs, also others in the benchmark.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::member::Member;
+use super::net::DMZ;
+
+/// Where a member's daemon lives.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Which member it is.
+    pub member: Member,
+    /// A folder of its own.
+    pub folder: PathBuf,
+}
+
+impl Seat {
+    /// A file in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// A daemon that lets members share one address.
+pub trait Software: Send + Sync {
+    /// Its name with the settings that matter, for tables.
+    fn name(&self) -> String;
+
+    /// Writes what it needs into the seat's folder; the command that runs it in the foreground there.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    fn command(&self, seat: &Seat) -> Result<Command>;
+
+    /// Asks the holder to hand the address over and to stay.
+    ///
+    /// # Errors
+    /// When it cannot, or refuses.
+    fn give_up(&self, seat: &Seat) -> Result<()> {
+        bail!("{} on {} cannot hand over without being stopped", self.name(), seat.member)
+    }
+}
+
+/// The beacon interval and all that follows from it, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// 100 ms.
+    #[default]
+    Default,
+    /// 10 ms.
+    Fast,
+    /// 300 ms.
+    Quiet,
+}
+
+impl Profile {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Default => "default",
+            Profile::Fast => "fast",
+            Profile::Quiet => "quiet",
+        }
+    }
+}
+
+impl FromStr for Profile {
+    type Err = anyhow::Error;
+    fn from_str(text: &str) -> Result<Profile> {
+        match text {
+            "default" => Ok(Profile::Default),
+            "fast" => Ok(Profile::Fast),
+            "quiet" => Ok(Profile::Quiet),
+            other => bail!("no profile {other}: default, fast or quiet"),
+        }
+    }
+}
+
+/// The real daemon of this project.
+#[derive(Clone, Debug)]
+pub struct Gatehouse {
+    /// The program file.
+    pub program: PathBuf,
+    /// How fast it beacons.
+    pub profile: Profile,
+    /// Further lines of the configuration: tables of their own.
+    pub more: String,
+}
+
+impl Gatehouse {
+    /// The configuration file of one member.
+    pub fn configuration(&self, seat: &Seat) -> String {
+        let mut text = String::new();
+        let folder = seat.folder.display();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "name = \"{member}\"\n\
+             state = \"{folder}/state\"\n\
+             control = \"{folder}/control.sock\"\n\n\
+             [lan]\n\
+             interface = \"eth0\"\n\
+             profile = \"{profile}\"\n\
+             key = {{ passphrase = \"a site of its own\" }}\n\n\
+             [dmz]\n\
+             address = [\"{DMZ}/24\"]\n\n\
+             {more}",
+            member = seat.member,
+            profile = self.profile.name(),
+            more = self.more,
+        );
+        text
+    }
+}
+
+impl Software for Gatehouse {
+    fn name(&self) -> String {
+        format!("gatehouse {}", self.profile.name())
+    }
+
+    fn command(&self, seat: &Seat) -> Result<Command> {
+        let config = seat.file("gatehouse.toml");
+        std::fs::write(&config, self.configuration(seat)).with_context(|| config.display().to_string())?;
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg("--config").arg(config);
+        Ok(command)
+    }
+
+    fn give_up(&self, seat: &Seat) -> Result<()> {
+        let output = Command::new(&self.program)
+            .arg("give-up")
+            .arg("--control")
+            .arg(seat.file("control.sock"))
+            .output()
+            .context("running gatehouse give-up")?;
+        if !output.status.success() {
+            bail!("give-up on {}: {}", seat.member, String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
+    }
+}
