@@ -301,3 +301,24 @@ fn a_frozen_daemon_is_told_from_a_missing_one() {
     assert!(said.contains("does not answer: it may be frozen"), "{said}");
     fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn make_install_puts_everything_under_destdir() {
+    let folder = folder();
+    let mut make = Command::new("make");
+    make.current_dir(env!("CARGO_MANIFEST_DIR")).args(["install", "PREFIX=/usr"]);
+    make.arg(format!("DESTDIR={}", folder.display())).arg(concat!("BINARY=", env!("CARGO_BIN_EXE_gatehouse")));
+    let output = make.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let installed = |path: &str| fs::read_to_string(folder.join("usr").join(path)).unwrap();
+    let unit = installed("lib/systemd/system/gatehouse.service");
+    assert!(unit.contains("\nExecStart=/usr/bin/gatehouse run --config /etc/gatehouse/gatehouse.toml\n"), "{unit}");
+    assert!(!unit.contains("DIR@"), "every folder is filled in: {unit}");
+    assert!(installed("lib/sysusers.d/gatehouse.conf").contains("u gatehouse"));
+    assert!(installed("share/man/man1/gatehouse-status.1").contains("gatehouse"));
+    assert!(installed("share/bash-completion/completions/gatehouse").contains("give-up"));
+    assert!(installed("share/doc/gatehouse/gatehouse.toml").contains("[dmz]"));
+    let version = Command::new(folder.join("usr/bin/gatehouse")).arg("--version").output().unwrap();
+    assert_eq!(text(&version.stdout), concat!("gatehouse ", env!("CARGO_PKG_VERSION"), "\n"));
+    fs::remove_dir_all(folder).unwrap();
+}

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// The system's daemon keeps its state here; systemd says so in `STATE_DIRECTORY` (systemd.exec(5)).
+const SYSTEM_STATE: &str = "/var/lib/gatehouse";
 /// No key file is longer.
 const MAX_KEY_FILE: u64 = 64 << 10;
 /// A passphrase shorter than this is guessed.
@@ -14,7 +16,8 @@ pub(super) const MIN_PASSPHRASE: usize = 8;
 pub struct Surroundings {
     /// The host name: the default of `name`.
     pub hostname: String,
-    /// Whether the daemon runs as root, which decides the default folders.
+    /// Whether this is the system's daemon, which decides the default folders: run by root, or by the system's service
+    /// manager as a user of its own.
     pub root: bool,
     /// `$XDG_STATE_HOME`, or `~/.local/state`.
     pub state_home: PathBuf,
@@ -44,7 +47,8 @@ impl Surroundings {
         let home = || absolute("HOME").unwrap_or_else(|| PathBuf::from("/"));
         Surroundings {
             hostname: hostname.trim().to_owned(),
-            root: rustix::process::geteuid().is_root(),
+            root: rustix::process::geteuid().is_root()
+                || absolute("STATE_DIRECTORY").is_some_and(|path| path == Path::new(SYSTEM_STATE)),
             state_home: absolute("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")),
             inspect_key,
         }
@@ -52,7 +56,7 @@ impl Surroundings {
 
     /// The default of `state`.
     pub(super) fn state(&self) -> PathBuf {
-        if self.root { PathBuf::from("/var/lib/gatehouse") } else { self.state_home.join("gatehouse") }
+        if self.root { PathBuf::from(SYSTEM_STATE) } else { self.state_home.join("gatehouse") }
     }
 
     /// The default of `control`.
