@@ -7,10 +7,9 @@
 //!
 //! **Invariant:** nothing of a demo, lab or benchmark is ever done outside of [`enter`].
 
-use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,37 +56,41 @@ pub fn orphaned() -> bool {
 /// # Errors
 /// When namespaces cannot be had, with what to do about it.
 pub fn enter() -> Result<Entry> {
-    enter_with(std::env::args_os().skip(1).collect())
-}
-
-/// As [`enter`], with other arguments for the inner run.
-///
-/// # Errors
-/// As [`enter`].
-pub fn enter_with(arguments: Vec<OsString>) -> Result<Entry> {
     if is_inside() {
         settle()?;
         return Ok(Entry::Inside);
     }
-    let (lifeline, _held_until_the_end) = pipe_with(PipeFlags::CLOEXEC).context("a pipe")?;
-    fcntl_setfd(&lifeline, FdFlags::empty()).context("a pipe to inherit")?;
-    let program = std::env::current_exe().context("the path of this program")?;
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
-        .arg(program)
-        .args(arguments)
-        .env(LIFELINE, lifeline.as_raw_fd().to_string());
-    let status = match command.status() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("`unshare` is missing: install the package util-linux")
-        }
+    let mut run = Run::of_this_program()?;
+    run.command.args(std::env::args_os().skip(1));
+    let status = match run.command.status() {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(MISSING),
         other => other.context("running unshare")?,
     };
     Ok(Entry::Ended(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// An inner run about to start; dropping it ends the run.
+#[derive(Debug)]
+pub struct Run {
+    /// To be given arguments and started.
+    pub command: Command,
+    _lifeline: OwnedFd,
+    _inherited: OwnedFd,
+}
+
+impl Run {
+    /// This program inside, without arguments yet; it has to call [`enter`].
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn of_this_program() -> Result<Run> {
+        let (inherited, lifeline) = pipe_with(PipeFlags::CLOEXEC).context("a pipe")?;
+        fcntl_setfd(&inherited, FdFlags::empty()).context("a pipe to inherit")?;
+        let mut command = unshare();
+        command.arg(std::env::current_exe().context("the path of this program")?);
+        command.env(LIFELINE, inherited.as_raw_fd().to_string());
+        Ok(Run { command, _lifeline: lifeline, _inherited: inherited })
+    }
 }
 
 /// Says why a private machine cannot be had here, if it cannot.
@@ -95,15 +98,15 @@ pub fn obstacle() -> Option<String> {
     if is_inside() {
         return None;
     }
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
+    for (tool, option) in [("ip", "-V"), ("nft", "-v")] {
+        if let Err(error) = super::command::run(tool, &[option]) {
+            return Some(format!("{error:#}"));
+        }
     }
-    let trial = command.args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "--", "ip", "link"]).output();
-    match trial {
-        Err(_) => Some("`unshare` is missing: install the package util-linux".to_owned()),
+    match unshare().args(["mount", "-t", "tmpfs", "lab", "/run"]).output() {
+        Err(_) => Some(MISSING.to_owned()),
         Ok(output) if !output.status.success() => Some(format!(
-            "namespaces cannot be had here ({}); run as root, or allow unprivileged user namespaces",
+            "namespaces cannot be had here ({}): run as root, or allow unprivileged user namespaces",
             String::from_utf8_lossy(&output.stderr).trim()
         )),
         Ok(_) => None,
@@ -115,6 +118,17 @@ pub const GRACE: Duration = Duration::from_millis(300);
 
 const LIFELINE: &str = "GATEHOUSE_LAB_LIFELINE";
 static ORPHANED: AtomicBool = AtomicBool::new(false);
+
+const MISSING: &str = "`unshare` is missing: install the package util-linux";
+
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
+    command
+}
 
 fn settle() -> Result<()> {
     watch_lifeline()?;
