@@ -1,15 +1,39 @@
 //! Brings a machine's addresses, devices and packet gates to the wanted state, over netlink.
 //!
-//! `plan` is pure; `host` performs it. This crate knows nothing of elections: it is told what is wanted.
+//! [`plan`] and [`frame`] are pure: they decide what to do and what bytes mean. [`Host`] is the shell that sees the
+//! kernel, asks the plan and performs its steps. This crate knows nothing of elections: it is told what is wanted.
+//!
+//! **Invariant:** the DMZ address is never on this machine without its fence ([`nft`]); every plan puts the fence first
+//! and takes it away last.
 
+pub mod fake;
+pub mod frame;
+pub mod host;
+mod netlink;
+pub mod nft;
+mod packet;
+pub mod plan;
+mod ready;
+mod resolve;
+mod route;
+mod seen;
+mod sysctl;
+mod undo;
+
+use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+pub use host::{ApplyError, Event, Host, OpenError};
+pub use nft::NftError;
+pub use plan::{Place, Seen, Step};
+pub use resolve::{arp_resolve, default_gateway};
 
 /// An Ethernet hardware address.
 pub type MacBytes = [u8; 6];
 
 /// What one machine should look like for one DMZ address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The LAN interface's name.
     pub interface: String,
@@ -26,7 +50,7 @@ pub struct Wanted {
 }
 
 /// What carries the DMZ address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Carrier {
     /// A macvlan of this name with this hardware address.
     Macvlan {
@@ -40,7 +64,7 @@ pub enum Carrier {
 }
 
 /// The kernel-enforced lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// The UDP port of beacons.
     pub port: u16,

@@ -1,0 +1,348 @@
+//! One DMZ address on one LAN interface: sees the kernel, asks the plan, performs its steps.
+//!
+//! Everything the kernel is asked for is done inside the call, without a task or a queue: the functions are `async` for
+//! their callers' loop, not because they wait. Only [`Host::event`] waits.
+//!
+//! **Invariant:** while a DMZ address is configured the fence is there. If it is removed and cannot be put back, the
+//! address goes too.
+
+mod error;
+mod watch;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+pub use error::{ApplyError, OpenError};
+
+use crate::netlink::Notifications;
+use crate::nft::{self, Nft, NftError, Protection};
+use crate::packet::{self, Tap};
+use crate::plan::{self, Address, Place, Seen, SeenFence, Step};
+use crate::route::{self, Route};
+use crate::seen::see;
+use crate::undo::{Journal, Undo};
+use crate::{Fence, MacBytes, Wanted, frame, sysctl};
+
+/// One DMZ address on one LAN interface of this machine's network namespace.
+pub struct Host {
+    wanted: Wanted,
+    seen: Seen,
+    route: Route,
+    nft: Nft,
+    route_events: Notifications,
+    nft_events: Notifications,
+    tap: Option<Tap>,
+    undo: Undo,
+    pending: VecDeque<Event>,
+}
+
+/// Something that happened without being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The LAN interface can (not) carry packets. When it can, everything but the address has been set up on it.
+    Link {
+        /// Whether it can.
+        up: bool,
+    },
+    /// A DMZ address or its carrier was removed by somebody else; [`Host::resync`] puts it back.
+    AddressLost,
+    /// The fence was removed or changed by somebody else. It has been put back; the gate is shut.
+    FenceLost,
+    /// A frame claimed a DMZ address: an ARP packet, a neighbour advertisement, an echo reply. This machine did not
+    /// send it, but its hardware address may be this machine's own: all holders share the virtual one.
+    AddressSeen {
+        /// The hardware address it names.
+        mac: MacBytes,
+    },
+    /// The LAN interface's own addresses changed: multicast groups have to be joined again.
+    AddressesChanged,
+}
+
+impl Host {
+    /// Opens the sockets, undoes what a crashed run left, and sets up everything but the address. An interface that
+    /// does not exist yet is waited for by [`Host::event`]. Must run inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Without permission, or when the kernel refuses; nothing is left behind then but what `undo` tells of.
+    pub async fn open(wanted: Wanted, undo: PathBuf) -> Result<Host, OpenError> {
+        Host::open_with(wanted, undo, Protection::Owned).await
+    }
+
+    /// [`Host::open`] with a choice of how the fence is protected from other programs.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub async fn open_with(wanted: Wanted, undo: PathBuf, protection: Protection) -> Result<Host, OpenError> {
+        let wanted = Wanted { configured: false, ..wanted };
+        Tap::permitted().map_err(OpenError::raw_socket)?;
+        let mut nft = Nft::open(&wanted.interface, protection).map_err(OpenError::fence)?;
+        let mut route = Route::open().map_err(OpenError::Socket)?;
+        // Before the first look: what changes after it is heard.
+        let route_events = Notifications::open(route::FAMILY, route::GROUPS).map_err(OpenError::Socket)?;
+        let nft_events = Notifications::open(nft::FAMILY, nft::GROUP).map_err(OpenError::Socket)?;
+        nft.see().map_err(OpenError::fence)?;
+        if let Some(journal) = Undo::left_over(&undo) {
+            take_back(&mut route, &journal, protection)?;
+        }
+        let seen = see(&mut route, &mut nft, &wanted)?;
+        let undo = Undo::begin(undo, &wanted);
+        let pending = VecDeque::new();
+        let mut host = Host { wanted, seen, route, nft, route_events, nft_events, tap: None, undo, pending };
+        host.open_tap()?;
+        let steps = plan::plan(&host.seen, &host.wanted);
+        host.perform_all(&steps)?;
+        Ok(host)
+    }
+
+    /// Puts the addresses on this machine. The gate stays as it is.
+    ///
+    /// # Errors
+    /// Nothing is configured then.
+    pub async fn configure(&mut self) -> Result<(), ApplyError> {
+        self.wanted.configured = true;
+        if self.seen.nic.as_ref().is_none_or(|nic| !nic.up) {
+            self.wanted.configured = false;
+            return Err(ApplyError::NoInterface);
+        }
+        let steps = plan::plan(&self.seen, &self.wanted);
+        let result = match self.perform_all(&steps) {
+            // What was last seen may be out of date.
+            Err(_) => self.resync().await.map(|_| ()),
+            done => done,
+        };
+        if result.is_err() {
+            self.deconfigure().await?;
+        }
+        result
+    }
+
+    /// Takes the addresses off this machine.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the addresses go by themselves within two seconds then.
+    pub async fn deconfigure(&mut self) -> Result<(), ApplyError> {
+        self.wanted.configured = false;
+        // Also those that were not there when this machine was last looked at.
+        let mut there: BTreeSet<Address> = plan::dmz_addresses(&self.seen, &self.wanted).into_iter().collect();
+        there.extend(self.seen.addresses.iter().filter(|address| plan::is_dmz(&self.wanted, address.ip)));
+        let steps: Vec<Step> = there.into_iter().map(Step::DeleteAddress).collect();
+        self.perform_all(&steps)
+    }
+
+    /// Renews the addresses' lifetime of two seconds.
+    ///
+    /// # Errors
+    /// When an address could not be renewed.
+    pub async fn refresh(&mut self) -> Result<(), ApplyError> {
+        if !self.wanted.configured {
+            return Ok(());
+        }
+        let addresses = plan::dmz_addresses(&self.seen, &self.wanted);
+        addresses.into_iter().try_for_each(|address| self.perform(&Step::AddAddress(address)))
+    }
+
+    /// Ends the lease: when this returns, the kernel no longer answers.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the fence is not there.
+    pub fn shut_gate(&mut self) -> Result<(), NftError> {
+        self.nft.shut()
+    }
+
+    /// Looks at the machine and makes it as wanted; answers with what had to be done.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step; the steps after it were not tried.
+    pub async fn resync(&mut self) -> Result<Vec<Step>, ApplyError> {
+        self.seen = see(&mut self.route, &mut self.nft, &self.wanted)?;
+        self.open_tap().map_err(ApplyError::Tap)?;
+        let steps = plan::plan(&self.seen, &self.wanted);
+        self.perform_all(&steps)?;
+        Ok(steps)
+    }
+
+    /// Changes the lease's parameters; the fence stands all the while, and the gate stays as it is.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the old fence stands then.
+    pub async fn set_fence(&mut self, fence: Fence) -> Result<(), ApplyError> {
+        let before = std::mem::replace(&mut self.wanted.fence, fence);
+        let result = self.resync().await.map(|_| ());
+        if result.is_err() {
+            self.wanted.fence = before;
+        }
+        result
+    }
+
+    /// Tells the LAN that this machine's carrier answers: a gratuitous ARP request and a reply (RFC 5227), an
+    /// unsolicited neighbour advertisement (RFC 4861 7.2.6). Dropped by the fence while the gate is shut.
+    ///
+    /// # Errors
+    /// Without interface, or when a frame could not be sent.
+    pub fn announce(&self) -> io::Result<()> {
+        let tap = self.tap.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let carrier = self.carrier().ok_or(io::ErrorKind::NotFound)?;
+        let mac = carrier.mac.ok_or(io::ErrorKind::Unsupported)?;
+        if let Some((address, _)) = self.wanted.v4 {
+            tap.send(carrier.index, &frame::arp_announcement(mac, address))?;
+            tap.send(carrier.index, &frame::arp_reply_announcement(mac, address))?;
+        }
+        if let Some((address, _)) = self.wanted.v6 {
+            tap.send(carrier.index, &frame::neighbor_announcement(mac, address))?;
+        }
+        Ok(())
+    }
+
+    /// Asks the LAN who answers for the address, from the LAN interface: an ARP probe (RFC 5227 2.1.1), a neighbour
+    /// solicitation (RFC 4862 5.4.2), and a ping where this machine has an address of its own. Answers come as
+    /// [`Event::AddressSeen`].
+    ///
+    /// # Errors
+    /// Without interface, or when a probe could not be sent. A ping that finds no way is no error.
+    pub fn probe(&self) -> io::Result<()> {
+        let tap = self.tap.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let nic = self.seen.nic.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let mac = nic.mac.ok_or(io::ErrorKind::Unsupported)?;
+        if let Some((address, _)) = self.wanted.v4 {
+            tap.send(nic.index, &frame::arp_probe(mac, address))?;
+            self.ping(address.into());
+        }
+        if let Some((address, _)) = self.wanted.v6 {
+            tap.send(nic.index, &frame::neighbor_probe(mac, address))?;
+            self.ping(address.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the LAN interface can carry packets.
+    pub fn link_up(&self) -> bool {
+        self.seen.nic.as_ref().is_some_and(|nic| nic.running)
+    }
+
+    /// The LAN interface's hardware address.
+    pub fn nic_mac(&self) -> Option<MacBytes> {
+        self.seen.nic.as_ref()?.mac
+    }
+
+    /// The hardware address that answers for the DMZ address.
+    pub fn carrier_mac(&self) -> Option<MacBytes> {
+        self.carrier()?.mac
+    }
+
+    /// The LAN interface's index.
+    pub fn index(&self) -> Option<u32> {
+        self.seen.nic.as_ref().map(|nic| nic.index)
+    }
+
+    /// Takes everything away: addresses, carrier, changed settings, the fence, the undo file.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the undo file stays then.
+    pub async fn remove(mut self) -> Result<(), ApplyError> {
+        self.deconfigure().await?;
+        self.seen = see(&mut self.route, &mut self.nft, &self.wanted)?;
+        for step in plan::removal(&self.seen, &self.wanted, self.undo.sysctls()) {
+            self.perform(&step)?;
+        }
+        self.undo.finish();
+        Ok(())
+    }
+
+    fn carrier(&self) -> Option<&plan::Link> {
+        match plan::carrier_name(&self.wanted) {
+            Some(_) => self.seen.carrier.as_ref(),
+            None => self.seen.nic.as_ref(),
+        }
+    }
+
+    /// An address of ours would answer itself; without an own address there is nothing to ask from.
+    fn ping(&self, target: IpAddr) {
+        let own = |address: &&Address| {
+            address.on == Place::Nic
+                && address.ip.is_ipv4() == target.is_ipv4()
+                && !plan::is_dmz(&self.wanted, address.ip)
+        };
+        let configured = self.seen.addresses.iter().any(|address| address.ip == target);
+        if !configured && self.seen.addresses.iter().any(|address| own(&address)) {
+            if let Err(error) = packet::ping(&self.wanted.interface, target) {
+                tracing::debug!(%target, %error, "cannot ping");
+            }
+        }
+    }
+
+    /// Makes the tap listen on the LAN interface as it is now.
+    fn open_tap(&mut self) -> io::Result<()> {
+        let index = self.index();
+        if self.tap.as_ref().map(Tap::index) != index {
+            let v4 = self.wanted.v4.map(|(address, _)| address);
+            let v6 = self.wanted.v6.map(|(address, _)| address);
+            self.tap = index.map(|index| Tap::open(index, v4, v6)).transpose()?;
+        }
+        Ok(())
+    }
+
+    fn perform_all(&mut self, steps: &[Step]) -> Result<(), ApplyError> {
+        steps.iter().try_for_each(|step| self.perform(step))
+    }
+
+    fn perform(&mut self, step: &Step) -> Result<(), ApplyError> {
+        if let Step::SetSysctl { key, .. } = step
+            && let Some(Some(now)) = self.seen.sysctls.get(key)
+            && key.concerns(&self.wanted.interface)
+        {
+            self.undo.note(key, now);
+        }
+        perform(&mut self.route, &mut self.nft, &self.seen, &self.wanted, step)?;
+        plan::apply(&mut self.seen, &self.wanted, step);
+        if let (Step::CreateCarrier { .. } | Step::CarrierUp, Some(name)) = (step, plan::carrier_name(&self.wanted)) {
+            self.seen.carrier = self.route.link(name).map_err(|error| ApplyError::step(step, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Undoes what an earlier run left, which may have had another interface.
+fn take_back(route: &mut Route, journal: &Journal, protection: Protection) -> Result<(), OpenError> {
+    tracing::info!(interface = journal.wanted.interface, "undoing what an earlier run left behind");
+    let mut nft = Nft::open(&journal.wanted.interface, protection).map_err(OpenError::fence)?;
+    let seen = see(route, &mut nft, &journal.wanted)?;
+    for step in plan::removal(&seen, &journal.wanted, &journal.sysctls) {
+        perform(route, &mut nft, &seen, &journal.wanted, &step)?;
+    }
+    Ok(())
+}
+
+fn perform(route: &mut Route, nft: &mut Nft, seen: &Seen, wanted: &Wanted, step: &Step) -> Result<(), ApplyError> {
+    tracing::debug!(?step, "changing the machine");
+    let index = |place| match place {
+        Place::Nic => seen.nic.as_ref().map(|link| link.index),
+        Place::Carrier => seen.carrier.as_ref().map(|link| link.index),
+    };
+    let carrier = || plan::carrier_name(wanted).ok_or(io::Error::from(io::ErrorKind::NotFound));
+    let result = match step {
+        Step::PutFence(spec) => return Ok(nft.put(spec)?),
+        Step::ChangeFence(spec) => return Ok(nft.change(spec)?),
+        Step::RemoveFence => return Ok(nft.remove()?),
+        Step::CreateCarrier { parent, name, mac } => route.create_macvlan(*parent, name, *mac),
+        Step::DeleteCarrier => carrier().and_then(|name| route.delete_link(name)),
+        Step::CarrierUp => carrier().and_then(|name| route.set_up(name)),
+        Step::SetSysctl { key, value } => sysctl::write(key, value),
+        Step::AddAddress(address) => match index(address.on) {
+            Some(index) => route.put_address(index, address),
+            None => Err(io::ErrorKind::NotFound.into()),
+        },
+        Step::DeleteAddress(address) => match index(address.on) {
+            Some(index) => route.delete_address(index, address),
+            None => Ok(()),
+        },
+    };
+    result.map_err(|error| ApplyError::step(step, error))
+}
+
+/// Whether the fence is whole and as wanted.
+fn fence_stands(seen: SeenFence, wanted: &Wanted, nic: u32) -> bool {
+    let spec = plan::fence_spec(wanted, nic);
+    seen == SeenFence::Intact { index: nic, tag: spec.tag() }
+}

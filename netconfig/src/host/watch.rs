@@ -1,0 +1,205 @@
+//! What the kernel and the LAN say unasked, and what follows from it.
+//!
+//! A notification is only a reason to look: what happened is read off the difference between two looks
+//! ([`surprises`], pure), so a lost, late or repeated one changes nothing.
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::LinkAttribute;
+
+use super::{Event, Host, fence_stands};
+use crate::Wanted;
+use crate::netlink::Message;
+use crate::packet::Tap;
+use crate::plan::{self, Address, Place, Seen, Step};
+use crate::route;
+use crate::seen::see;
+
+impl Host {
+    /// Waits for the next thing that happens.
+    ///
+    /// Cancel-safe: nothing is taken from a socket before all waiting is over, and what was found is kept.
+    pub async fn event(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return event;
+            }
+            let ready = tokio::select! {
+                ready = self.route_events.readable() => ready,
+                ready = self.nft_events.readable() => ready,
+                ready = heard(self.tap.as_ref()) => ready,
+            };
+            if let Err(error) = ready {
+                tracing::debug!(%error, "cannot wait for notifications");
+                std::future::pending::<()>().await;
+            }
+            self.react();
+        }
+    }
+
+    fn react(&mut self) {
+        let rules = self.nft_events.take();
+        if rules.lost || rules.messages.iter().any(|message| self.nft.concerns(message)) {
+            self.check_fence();
+        }
+        let links = self.route_events.take();
+        if links.lost || links.messages.iter().any(|message| self.concerns(message)) {
+            self.look();
+        }
+        if let Some(tap) = &self.tap {
+            let seen = tap.take().into_iter().map(|claim| Event::AddressSeen { mac: claim.mac });
+            self.pending.extend(seen);
+        }
+    }
+
+    fn check_fence(&mut self) {
+        let Some(index) = self.index() else { return };
+        match self.nft.see() {
+            Ok(fence) if fence_stands(fence, &self.wanted, index) => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot look at the fence"),
+        }
+        self.restore_fence(index);
+        self.pending.push_back(Event::FenceLost);
+    }
+
+    /// Without a fence there must be no address.
+    fn restore_fence(&mut self, index: u32) {
+        let spec = plan::fence_spec(&self.wanted, index);
+        let Err(error) = self.perform(&Step::PutFence(spec)) else { return };
+        tracing::error!(%error, "cannot put the fence back: taking the address off");
+        let addresses: Vec<Address> =
+            self.seen.addresses.iter().filter(|address| plan::is_dmz(&self.wanted, address.ip)).copied().collect();
+        for address in addresses {
+            if let Err(error) = self.perform(&Step::DeleteAddress(address)) {
+                tracing::error!(%error, "cannot take the address off");
+            }
+        }
+        self.pending.push_back(Event::AddressLost);
+    }
+
+    fn look(&mut self) {
+        let now = match see(&mut self.route, &mut self.nft, &self.wanted) {
+            Ok(now) => now,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look at the machine after a change");
+                return;
+            }
+        };
+        let before = std::mem::replace(&mut self.seen, now);
+        let events = surprises(&before, &self.seen, &self.wanted);
+        if let Err(error) = self.open_tap() {
+            tracing::warn!(%error, "cannot listen on the LAN interface");
+        }
+        for step in plan::plan(&self.seen, &self.wanted) {
+            // Whether a lost address comes back is the caller's decision.
+            if self.wanted.configured && matches!(step, Step::AddAddress(_) | Step::DeleteAddress(_)) {
+                continue;
+            }
+            if let Err(error) = self.perform(&step) {
+                tracing::warn!(%error, ?step, "cannot repair the machine after a change");
+                break;
+            }
+        }
+        self.pending.extend(events);
+    }
+
+    /// Whether a notification tells of a change to our devices by somebody else.
+    fn concerns(&self, message: &Message) -> bool {
+        if message.port == self.route.port() {
+            return false;
+        }
+        let index_is_ours =
+            |index: u32| [&self.seen.nic, &self.seen.carrier].into_iter().flatten().any(|link| link.index == index);
+        match route::parse(message) {
+            Some(RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link)) => {
+                let name_is_ours = link.attributes.iter().any(|attribute| match attribute {
+                    LinkAttribute::IfName(name) => {
+                        *name == self.wanted.interface || plan::carrier_name(&self.wanted) == Some(name)
+                    }
+                    _ => false,
+                });
+                name_is_ours || index_is_ours(link.header.index)
+            }
+            Some(RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address)) => {
+                index_is_ours(address.header.index)
+            }
+            Some(_) => false,
+            None => true,
+        }
+    }
+}
+
+async fn heard(tap: Option<&Tap>) -> std::io::Result<()> {
+    match tap {
+        Some(tap) => tap.readable().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What happened between two looks.
+fn surprises(before: &Seen, now: &Seen, wanted: &Wanted) -> Vec<Event> {
+    let running = |seen: &Seen| seen.nic.as_ref().filter(|nic| nic.running).map(|nic| nic.index);
+    let mut events = Vec::new();
+    match (running(before), running(now)) {
+        (Some(old), Some(new)) if old != new => events.extend([Event::Link { up: false }, Event::Link { up: true }]),
+        (None, Some(_)) => events.push(Event::Link { up: true }),
+        (Some(_), None) => events.push(Event::Link { up: false }),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let dmz = |seen: &Seen| {
+        let ips = seen.addresses.iter().map(|address| address.ip);
+        ips.filter(|ip| plan::is_dmz(wanted, *ip)).count()
+    };
+    if wanted.configured && dmz(now) < dmz(before) {
+        events.push(Event::AddressLost);
+    }
+    let own = |seen: &Seen| -> Vec<Address> {
+        let on_nic = seen.addresses.iter().filter(|address| address.on == Place::Nic);
+        on_nic.filter(|address| !plan::is_dmz(wanted, address.ip)).copied().collect()
+    };
+    if own(before) != own(now) {
+        events.push(Event::AddressesChanged);
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+
+    #[test]
+    fn a_look_without_change_says_nothing() {
+        let wanted = fake::wanted();
+        let seen = fake::seen();
+        assert_eq!(surprises(&seen, &seen, &wanted), []);
+    }
+
+    #[test]
+    fn a_replaced_interface_went_down_and_came_up() {
+        let before = fake::seen();
+        let mut now = before.clone();
+        now.nic.as_mut().unwrap().index += 7;
+        let events = surprises(&before, &now, &fake::wanted());
+        assert_eq!(events, [Event::Link { up: false }, Event::Link { up: true }]);
+    }
+
+    #[test]
+    fn an_address_is_lost_only_while_it_is_wanted() {
+        let mut wanted = fake::wanted();
+        let now = fake::seen();
+        let mut before = now.clone();
+        before.addresses.extend(plan::dmz_addresses(&now, &wanted));
+        assert_eq!(surprises(&before, &now, &wanted), []);
+        wanted.configured = true;
+        assert_eq!(surprises(&before, &now, &wanted), [Event::AddressLost]);
+    }
+
+    #[test]
+    fn a_new_own_address_is_told() {
+        let before = fake::seen();
+        let mut now = before.clone();
+        now.addresses.insert(Address { on: Place::Nic, ip: [10, 0, 0, 1].into(), prefix: 8, routed: true });
+        assert_eq!(surprises(&before, &now, &fake::wanted()), [Event::AddressesChanged]);
+    }
+}
