@@ -3,6 +3,7 @@
 //! Each target of `targets.rs` first replays its corpus, `tests/fuzz/corpus/<target>/`, then mutations of it for
 //! `FUZZ_SECONDS` (3 unless given) from the seed `FUZZ_SEED`. An input that breaks a promise is written into the corpus,
 //! so that it is replayed from then on.
+//! `cargo-fuzz/` runs the same targets under libFuzzer.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
@@ -16,25 +17,33 @@ use std::time::Duration;
 
 use gatehouse::clock;
 use mutate::Mutator;
+use targets::TARGETS;
 
 #[test]
 fn wire_decode() {
-    fuzz("wire-decode", targets::wire_decode);
+    fuzz("wire-decode");
 }
 
 #[test]
 fn intake_take() {
-    fuzz("intake-take", targets::intake_take);
+    fuzz("intake-take");
 }
 
 #[test]
 fn config_parse() {
-    fuzz("config-parse", targets::config_parse);
+    fuzz("config-parse");
 }
 
 #[test]
 fn duration_parse() {
-    fuzz("duration-parse", targets::duration_parse);
+    fuzz("duration-parse");
+}
+
+/// No target is forgotten here.
+#[test]
+fn every_target_has_its_test() {
+    let tests = include_str!("main.rs");
+    TARGETS.iter().for_each(|(name, _)| assert!(tests.contains(&format!("fuzz(\"{name}\");")), "{name}"));
 }
 
 #[test]
@@ -55,7 +64,8 @@ fn the_fuzzer_bites() {
 }
 
 /// Replays the corpus of a target, then mutates it.
-fn fuzz(name: &str, target: fn(&[u8])) {
+fn fuzz(name: &str) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target).unwrap();
     let seed = number("FUZZ_SEED", 0x6761_7465_686f_7573);
     let span = Duration::from_secs(number("FUZZ_SECONDS", 3));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);

@@ -10,8 +10,16 @@ use gatehouse::lan::health::dns::{Question, Reply};
 use gatehouse::units::{BootEpoch, NodeId, SiteTag, Term, Time};
 use gatehouse::wire::{Intake, Message, Nonce, Outbox, SiteKey, decode, encode};
 
+/// Every target by the name of its corpus.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("wire-decode", wire_decode),
+    ("intake-take", intake_take),
+    ("config-parse", config_parse),
+    ("duration-parse", duration_parse),
+];
+
 /// A datagram that decodes encodes to the very same bytes: no two byte strings have one meaning.
-pub fn wire_decode(input: &[u8]) {
+fn wire_decode(input: &[u8]) {
     let Ok(parts) = decode::parts(input) else { return };
     let Ok(datagram) = parts.datagram() else { return };
     assert_eq!(encode::unsigned(&datagram, parts.header.key), parts.signed, "{datagram:?}");
@@ -19,7 +27,7 @@ pub fn wire_decode(input: &[u8]) {
 
 /// Whatever is sent, repeated, forged and delayed: each datagram is delivered at most once, none that was changed on
 /// the way, and none of this member's own. Each three bytes of the input are one thing that happens.
-pub fn intake_take(input: &[u8]) {
+fn intake_take(input: &[u8]) {
     const SITE: SiteTag = SiteTag([7; 4]);
     const OWN: NodeId = NodeId([0; 16]);
     let key = SiteKey::from_seed(&[1; 32]);
@@ -67,7 +75,7 @@ pub fn intake_take(input: &[u8]) {
 }
 
 /// A configuration means settings that fit each other, or its problems can be shown in a picture.
-pub fn config_parse(input: &[u8]) {
+fn config_parse(input: &[u8]) {
     let surroundings = Surroundings {
         hostname: "box".into(),
         root: true,
@@ -81,7 +89,7 @@ pub fn config_parse(input: &[u8]) {
 }
 
 /// A duration that is understood is the same when it is written in another unit.
-pub fn duration_parse(input: &[u8]) {
+fn duration_parse(input: &[u8]) {
     if let Ok(span) = parse_duration(&String::from_utf8_lossy(input)) {
         let nanos = span.as_nanos();
         assert_eq!(parse_duration(&format!("{}.{:03}us", nanos / 1_000, nanos % 1_000)), Ok(span));
