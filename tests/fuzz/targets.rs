@@ -16,6 +16,7 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("intake-take", intake_take),
     ("config-parse", config_parse),
     ("duration-parse", duration_parse),
+    ("dns-reply", dns_reply),
 ];
 
 /// A datagram that decodes encodes to the very same bytes: no two byte strings have one meaning.
@@ -97,7 +98,7 @@ fn duration_parse(input: &[u8]) {
 }
 
 /// A datagram that answers the question carries its id, is a response, and repeats the name.
-pub fn dns_reply(input: &[u8]) {
+fn dns_reply(input: &[u8]) {
     let question = Question::new([0xab, 0xcd], "example.org");
     if let Reply::Good { .. } = question.read(input) {
         let asked = question.encode();
