@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use gatehouse::clock;
 use mutate::Mutator;
-use targets::TARGETS;
+use targets::{TARGETS, Target};
 
 #[test]
 fn wire_decode() {
@@ -80,7 +80,7 @@ fn fuzz(name: &str) {
 }
 
 /// Runs a target on an input; if it breaks, keeps the input and fails.
-fn check(target: fn(&[u8]), input: &[u8], folder: &Path) {
+fn check(target: Target, input: &[u8], folder: &Path) {
     if let Err(reason) = survives(target, input) {
         let sum = input
             .iter()
@@ -92,7 +92,7 @@ fn check(target: fn(&[u8]), input: &[u8], folder: &Path) {
 }
 
 /// What a target says of an input when it breaks.
-fn survives(target: fn(&[u8]), input: &[u8]) -> Result<(), String> {
+fn survives(target: Target, input: &[u8]) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| target(input))).map_err(|reason| {
         let text = reason.downcast_ref::<String>().map(String::as_str);
         text.or(reason.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()

@@ -10,8 +10,11 @@ use gatehouse::lan::health::dns::{Question, Reply};
 use gatehouse::units::{BootEpoch, NodeId, SiteTag, Term, Time};
 use gatehouse::wire::{Intake, Message, Nonce, Outbox, SiteKey, decode, encode};
 
+/// Panics when its decoder breaks a promise.
+pub type Target = fn(&[u8]);
+
 /// Every target by the name of its corpus.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("wire-decode", wire_decode),
     ("intake-take", intake_take),
     ("config-parse", config_parse),

@@ -7,9 +7,9 @@ mod targets;
 
 use std::sync::LazyLock;
 
-use targets::TARGETS;
+use targets::{TARGETS, Target};
 
-static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let wanted = std::env::var("TARGET").unwrap_or_default();
     let found = TARGETS.iter().find(|(name, _)| *name == wanted);
     let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
