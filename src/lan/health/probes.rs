@@ -19,6 +19,7 @@ use super::command;
 use super::dns::{Question, Reply};
 use crate::clock;
 use crate::config::CheckProbe;
+use crate::units::Mac;
 
 /// An HTTP answer's head, or a DNS answer, is not read beyond this.
 const MAX_ANSWER: usize = 16 << 10;
@@ -44,6 +45,12 @@ pub enum ProbeError {
     /// DNS, with an error.
     #[error("DNS response code {0}")]
     Rcode(u8),
+    /// The interface has no default route.
+    #[error("no default route over this interface")]
+    NoGateway,
+    /// The gateway did not answer.
+    #[error("{0} does not answer")]
+    Mute(IpAddr),
     /// The command ended badly.
     #[error("{0}")]
     Exit(ExitStatus),
@@ -77,8 +84,14 @@ pub async fn try_once(probe: &CheckProbe, interface: &str, timeout: Duration) ->
     Tried { outcome, took: clock::now().since(start) }
 }
 
-async fn gateway(_address: Option<IpAddr>, _interface: &str, _timeout: Duration) -> Result<String, ProbeError> {
-    Err(io::Error::from(io::ErrorKind::Unsupported).into())
+async fn gateway(address: Option<IpAddr>, interface: &str, timeout: Duration) -> Result<String, ProbeError> {
+    let address = match address {
+        Some(address) => address,
+        None => netconfig::default_gateway(interface).await?.ok_or(ProbeError::NoGateway)?,
+    };
+    // A little less than the whole timeout, so that it says who is mute before the try is ended.
+    let mac = netconfig::arp_resolve(interface, address, timeout * 9 / 10).await?.ok_or(ProbeError::Mute(address))?;
+    Ok(format!("{address} is {}", Mac(mac)))
 }
 
 async fn tcp(address: SocketAddr) -> Result<String, ProbeError> {
