@@ -44,6 +44,11 @@ fn dns_reply() {
     fuzz("dns-reply");
 }
 
+#[test]
+fn frame_claim() {
+    fuzz("frame-claim");
+}
+
 /// No target is forgotten here.
 #[test]
 fn every_target_has_its_test() {

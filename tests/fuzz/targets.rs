@@ -9,6 +9,7 @@ use gatehouse::config::{Surroundings, parse_duration, parse_within};
 use gatehouse::lan::health::dns::{Question, Reply};
 use gatehouse::units::{BootEpoch, NodeId, SiteTag, Term, Time};
 use gatehouse::wire::{Intake, Message, Nonce, Outbox, SiteKey, decode, encode};
+use netconfig::frame;
 
 /// Panics when its decoder breaks a promise.
 pub type Target = fn(&[u8]);
@@ -20,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config-parse", config_parse),
     ("duration-parse", duration_parse),
     ("dns-reply", dns_reply),
+    ("frame-claim", frame_claim),
 ];
 
 /// A datagram that decodes encodes to the very same bytes: no two byte strings have one meaning.
@@ -109,4 +111,15 @@ fn dns_reply(input: &[u8]) {
         assert_eq!(input[2] & 0x80, 0x80);
         assert!(input[12..asked.len()].eq_ignore_ascii_case(&asked[12..]));
     }
+}
+
+/// What a frame claims can be announced, and the announcement claims the same.
+fn frame_claim(input: &[u8]) {
+    let Some(claim) = frame::claim(input) else { return };
+    let announcement = match claim.ip {
+        IpAddr::V4(address) if address.is_unspecified() => return,
+        IpAddr::V4(address) => frame::arp_announcement(claim.mac, address),
+        IpAddr::V6(address) => frame::neighbor_announcement(claim.mac, address),
+    };
+    assert_eq!(frame::claim(&announcement), Some(claim));
 }
