@@ -3,6 +3,7 @@
 //! Each test runs this program again inside a private machine (`gatehouse::demo::inside`), one at a time, because
 //! they measure. A lab that cannot run here says so on standard error; with `LAB=require` it fails instead.
 
+mod health;
 mod lan;
 
 use std::io::Write as _;
