@@ -304,6 +304,18 @@ fn the_map_check_bites() {
     assert_eq!(unnamed("`wire/` is pure", &["wire/".into(), "lan/".into()]).len(), 1);
 }
 
+/// What a reader copies from the README works.
+#[test]
+fn the_readme_has_a_right_configuration() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let parsed = gatehouse::config::parse(block, "README.md");
+        assert!(parsed.is_ok(), "{}", parsed.unwrap_err().picture(false));
+    }
+}
+
 /// A file's path below the root and its text.
 struct File {
     name: String,
