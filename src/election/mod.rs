@@ -34,7 +34,7 @@ mod settings;
 
 pub use effect::{Dest, Effect, Failure, Input, Note, Reason, State};
 pub use phase::{Deadline, Why};
-pub use roster::{MAX_MEMBERS, Member, Roster};
+pub use roster::{Doing, MAX_MEMBERS, Member, Roster};
 pub use settings::{JIFFY, Prefer, Role, Settings, Timing, TimingError};
 
 use std::net::SocketAddr;

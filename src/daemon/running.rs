@@ -1,0 +1,287 @@
+//! A running member: its site, its checks, and what it shows of them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::face::{self, Beside};
+use crate::api::{
+    Command, Door,
+    model::{Counters, Event, Refusal, Status},
+};
+use crate::clock;
+use crate::config::{KeySource, Settings};
+use crate::lan::health::{self, Checks, HealthReport};
+use crate::lan::{self, Identity, Noted, Order, Plan, Snapshot};
+use crate::notify::{self, Notice, notify};
+use crate::units::{Health, NodeId, Term, Time};
+use crate::wire::SiteKey;
+
+/// The API keeps this many events for readers that come later.
+const HISTORY: usize = 512;
+/// The beacon thread publishes far more often than this while it lives.
+const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+/// How often the service manager is told that the daemon lives.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// The moving parts, and the channels that the API reads.
+pub(super) struct Running {
+    settings: Settings,
+    site: lan::Handle,
+    /// What the checks say, and the guard that keeps them running.
+    checks: (watch::Receiver<HealthReport>, Checks),
+    health: watch::Sender<Health>,
+    beside: Beside,
+    /// Who holds, and since when this member saw it.
+    holder: (Option<NodeId>, Time),
+    kept_term: Term,
+    next_event: u64,
+    next_pulse: Time,
+    status: watch::Sender<Arc<Status>>,
+    counters: watch::Sender<Counters>,
+    history: watch::Sender<Arc<Vec<Event>>>,
+    events: VecDeque<Event>,
+    door: Door,
+}
+
+impl Running {
+    pub(super) async fn start(settings: Settings, commands: mpsc::Sender<Command>) -> anyhow::Result<Running> {
+        let (health, health_seen) = watch::channel(Health::FULL);
+        let checks = health::spawn(settings.checks.clone(), settings.lan.interface.clone());
+        let identity = Identity::open(&settings.state)?;
+        let site = lan::spawn(plan(&settings, identity)?, health_seen).await?;
+        let mut beside = Beside { started: clock::now(), ..Beside::default() };
+        if !identity.kept {
+            let state = settings.state.display();
+            beside
+                .warnings
+                .push(format!("{state} cannot be written (is the disk full?): the next start relies on the clock"));
+        }
+        let snapshot = Arc::clone(&site.snapshot.borrow());
+        let first = face::status(&settings, &snapshot, &beside);
+        let (status, status_seen) = watch::channel(Arc::new(first));
+        let (counters, counters_seen) = watch::channel(Counters::default());
+        let (history, history_seen) = watch::channel(Arc::new(Vec::new()));
+        let door = Door { status: status_seen, counters: counters_seen, history: history_seen, commands };
+        Ok(Running {
+            kept_term: identity.term,
+            holder: (None, clock::now()),
+            next_event: 1,
+            next_pulse: Time::ZERO,
+            events: VecDeque::new(),
+            settings,
+            site,
+            checks,
+            health,
+            beside,
+            status,
+            counters,
+            history,
+            door,
+        })
+    }
+
+    pub(super) fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The member in one line, for the service manager.
+    pub(super) fn line(&self) -> String {
+        let status = self.status.borrow();
+        let holder = status.holder.as_deref().unwrap_or("nobody");
+        format!("{}; {holder} holds {} in term {}", status.state, status.dmz.join(", "), status.term)
+    }
+
+    /// Waits for something to show and shows it. False: the site has ended. Cancel-safe: it waits on channels only,
+    /// and shows what it took from them without waiting again.
+    pub(super) async fn turn(&mut self) -> bool {
+        tokio::select! {
+            _ = &mut self.site.ended => return false,
+            Some(noted) = self.site.notes.recv() => self.note(&noted),
+            changed = self.site.snapshot.changed() => if changed.is_err() { return false },
+            Ok(()) = self.checks.0.changed() => self.judge(),
+            () = tokio::time::sleep(PULSE) => {}
+        }
+        self.show();
+        true
+    }
+
+    pub(super) async fn give_up(&mut self, reply: oneshot::Sender<Result<(), Refusal>>) {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.site.orders.send(Order::GiveUp(answer)).await;
+        // Answered by a task of its own: the handover is shown here meanwhile.
+        tokio::spawn(async move {
+            let done = match answered.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(refused)) => {
+                    let error = match refused {
+                        lan::Refused::NotHolding => "not-holder",
+                        lan::Refused::Nobody => "nobody-to-take-it",
+                    };
+                    Err(Refusal { error: error.into(), message: refused.to_string() })
+                }
+                Err(_) => Err(Refusal { error: "stopping".into(), message: "the daemon is stopping".into() }),
+            };
+            let _ = reply.send(done);
+        });
+    }
+
+    pub(super) fn refuse_configuration(&mut self, message: String) {
+        self.beside.warnings.retain(|warning| !warning.starts_with("the new configuration"));
+        self.beside.warnings.push(message.clone());
+        self.log("config", message);
+        self.show();
+    }
+
+    /// Goes on with new settings; the address stays where it is unless it, or how members meet, changed.
+    pub(super) async fn reload(&mut self, settings: Settings) -> Result<(), Refusal> {
+        let fixed =
+            [("state", settings.state == self.settings.state), ("control", settings.control == self.settings.control)];
+        if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
+            let message = format!("`{key}` cannot change while the daemon runs: restart it");
+            self.refuse_configuration(format!("the new configuration is not used: {message}"));
+            return Err(Refusal { error: "restart-needed".into(), message });
+        }
+        self.beside.warnings.retain(|warning| !warning.starts_with("the new configuration"));
+        if settings.checks != self.settings.checks || settings.lan.interface != self.settings.lan.interface {
+            self.checks = health::spawn(settings.checks.clone(), settings.lan.interface.clone());
+            self.beside.checks.clear();
+        }
+        let same_site = same_site(&settings, &self.settings);
+        self.settings = settings;
+        let failed = |error: anyhow::Error| Refusal { error: "failed".into(), message: format!("{error:#}") };
+        let identity = Identity::open(&self.settings.state).map_err(|error| failed(error.into()))?;
+        let plan = plan(&self.settings, identity).map_err(failed)?;
+        if same_site {
+            let _ = self.site.orders.send(Order::Reload(Box::new(plan))).await;
+        } else {
+            self.stop().await;
+            let health = self.health.subscribe();
+            self.site = lan::spawn(plan, health).await.map_err(|error| failed(error.into()))?;
+        }
+        self.log("config", "the new configuration is in force".into());
+        self.show();
+        Ok(())
+    }
+
+    /// Hands the address over, if it is here, and waits until everything is undone.
+    pub(super) async fn stop(&mut self) {
+        let _ = self.site.orders.send(Order::Stop).await;
+        loop {
+            tokio::select! {
+                biased;
+                Some(noted) = self.site.notes.recv() => self.note(&noted),
+                _ = &mut self.site.ended => break,
+            }
+        }
+        self.show();
+    }
+
+    fn note(&mut self, noted: &Noted) {
+        let snapshot = Arc::clone(&self.site.snapshot.borrow());
+        let event = face::event(&self.settings, &snapshot, noted);
+        if face::is_alarm(&noted.note) {
+            tracing::warn!(term = event.term, "{}", event.text);
+        } else {
+            tracing::info!(term = event.term, "{}", event.text);
+        }
+        self.keep(event);
+    }
+
+    fn judge(&mut self) {
+        let HealthReport { health, checks } = self.checks.0.borrow_and_update().clone();
+        for check in &checks {
+            let before = self.beside.checks.iter().find(|known| known.name == check.name);
+            if before.is_none_or(|before| before.passing) != check.passing {
+                let verb = if check.passing { "passes" } else { "fails" };
+                let text = format!("check {} {verb}: {}", check.name, check.detail);
+                tracing::info!("{text}");
+                self.log("health", text);
+            }
+        }
+        self.beside.checks = checks;
+        self.health.send_if_modified(|known| std::mem::replace(known, health) != health);
+    }
+
+    fn show(&mut self) {
+        let snapshot = Arc::clone(&self.site.snapshot.borrow_and_update());
+        if snapshot.holder != self.holder.0 {
+            self.holder = (snapshot.holder, snapshot.at);
+        }
+        self.beside.holder_since = self.holder.0.map(|_| self.holder.1);
+        if snapshot.term > self.kept_term {
+            self.kept_term = snapshot.term;
+            let (state, term) = (self.settings.state.clone(), snapshot.term);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = Identity::keep_term(&state, term) {
+                    tracing::warn!(%error, "the term could not be written down");
+                }
+            });
+        }
+        self.pulse(&snapshot);
+        self.counters.send_replace(face::counters(&snapshot));
+        self.status.send_replace(Arc::new(face::status(&self.settings, &snapshot, &self.beside)));
+    }
+
+    /// Tells the service manager that the daemon lives, as long as the beacon thread does.
+    fn pulse(&mut self, snapshot: &Snapshot) {
+        let now = clock::now();
+        let Some(interval) = notify::watchdog() else { return };
+        if now >= self.next_pulse && now.since(snapshot.at) < ALIVE_WITHIN {
+            self.next_pulse = now + interval / 2;
+            notify(Notice::Alive);
+            notify(Notice::Status(&self.line()));
+        }
+    }
+
+    fn log(&mut self, kind: &str, text: String) {
+        let (at_ms, term) = (clock::wall_millis(), self.status.borrow().term);
+        self.keep(Event { id: 0, at_ms, kind: kind.into(), text, term, gap_ms: None });
+    }
+
+    fn keep(&mut self, mut event: Event) {
+        event.id = self.next_event;
+        self.next_event += 1;
+        self.events.push_back(event);
+        if self.events.len() > HISTORY {
+            self.events.pop_front();
+        }
+        self.history.send_replace(Arc::new(self.events.iter().cloned().collect()));
+    }
+}
+
+/// Whether the members, the address and the devices are the same, so that the site can go on as it is.
+fn same_site(a: &Settings, b: &Settings) -> bool {
+    let lan = |settings: &Settings| {
+        let lan = &settings.lan;
+        (lan.interface.clone(), lan.group_v4, lan.group_v6, lan.key.clone())
+    };
+    lan(a) == lan(b) && a.dmz == b.dmz && a.record == b.record
+}
+
+fn plan(settings: &Settings, identity: Identity) -> anyhow::Result<Plan> {
+    let key = match &settings.lan.key {
+        KeySource::Passphrase(passphrase) => SiteKey::derive(passphrase)?,
+        KeySource::File(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the key file {}", path.display()))?;
+            SiteKey::derive(text.trim())?
+        }
+    };
+    Ok(Plan {
+        name: settings.name.clone(),
+        lan: settings.lan.clone(),
+        dmz: settings.dmz.clone(),
+        key,
+        identity,
+        state: settings.state.clone(),
+        record: settings.record.clone(),
+    })
+}

@@ -1,0 +1,386 @@
+//! The driver loop: wait, record, step, perform in order, publish.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use netconfig::{Event, Host};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::perform::{Means, REFRESH, with_causes};
+use super::record::Recorder;
+use super::site::{Order, Plan, Refused, StartError, election_settings, fence, wanted_of_kernel};
+use super::sockets::{Sockets, Wanted};
+use super::timer::Timer;
+use super::{Noted, Snapshot, Warning, realtime};
+use crate::clock;
+use crate::election::{Effect, Input, Machine, Note, State};
+use crate::units::{BootEpoch, Health, Mac, NodeId, SiteTag, Time};
+use crate::wire::{Intake, Outbox};
+
+/// The snapshot is published this often without a change, so that "last seen" stays true.
+const PUBLISH: Duration = Duration::from_millis(250);
+/// The kernel is compared with what is wanted this often, beside after every surprise.
+const RESYNC: Duration = Duration::from_secs(5);
+/// A missing interface is looked for this often.
+const LOOK_FOR_INTERFACE: Duration = Duration::from_millis(250);
+/// Effects that fail one after the other end here; the next tick goes on.
+const FAILURES_IN_A_ROW: u32 = 8;
+
+/// Where the driver tells what happens.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    pub publish: watch::Sender<Arc<Snapshot>>,
+    pub note: mpsc::Sender<Noted>,
+}
+
+/// The loop and everything it owns.
+pub(super) struct Driver {
+    plan: Plan,
+    pub(super) means: Means,
+    /// None until the interface is there.
+    pub(super) site: Option<Site>,
+    outlets: Outlets,
+    orders: mpsc::Receiver<Order>,
+    health: watch::Receiver<Health>,
+    timer: Timer,
+    mark: u32,
+    publish_at: Time,
+    resync_at: Time,
+    pub(super) stale_at: Time,
+    giving_up: Option<oneshot::Sender<Result<(), Refused>>>,
+    finished: bool,
+}
+
+/// What exists once the interface, and with it the member's id, is known.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub machine: Machine,
+    pub intake: Intake,
+    recorder: Recorder,
+}
+
+/// What woke the loop.
+enum Woken {
+    Timer,
+    Packets,
+    Kernel(Event),
+    Order(Order),
+    Health,
+}
+
+impl Driver {
+    pub(super) async fn open(
+        plan: Plan,
+        outlets: Outlets,
+        orders: mpsc::Receiver<Order>,
+        health: watch::Receiver<Health>,
+    ) -> Result<Driver, StartError> {
+        let mut warnings = BTreeSet::new();
+        if let Err(error) = realtime::prioritise() {
+            warnings.insert(Warning::NoRealtime(error.to_string()));
+        }
+        if let Err(error) = realtime::lock_memory() {
+            warnings.insert(Warning::NoMemoryLock(error.to_string()));
+        }
+        let mark = u32::from_le_bytes(clock::random_bytes().unwrap_or([0x47, 0x48, 0x01, 0x02])) | 1;
+        let host = Host::open(wanted_of_kernel(&plan, mark), plan.state.join("undo.json")).await?;
+        // Replaced as soon as the interface, and with it the id, is known.
+        let outbox = Outbox::new(plan.key.clone(), SiteTag([0; 4]), NodeId::default(), BootEpoch(0));
+        let means = Means { host, sockets: None, outbox, counts: Default::default(), warnings, refresh_at: None };
+        let timer = Timer::new().map_err(StartError::Thread)?;
+        let now = clock::now();
+        Ok(Driver {
+            plan,
+            means,
+            site: None,
+            outlets,
+            orders,
+            health,
+            timer,
+            mark,
+            publish_at: now,
+            resync_at: now + RESYNC,
+            stale_at: now,
+            giving_up: None,
+            finished: false,
+        })
+    }
+
+    pub(super) async fn run(mut self) {
+        self.link_changed().await;
+        while !self.finished {
+            let woken = self.wait().await;
+            // Packets first: what others said while this thread stood still outweighs a deadline that passed.
+            self.take_packets().await;
+            match woken {
+                Woken::Timer | Woken::Packets => {}
+                Woken::Kernel(event) => self.kernel_event(event).await,
+                Woken::Order(order) => self.order(order).await,
+                Woken::Health => {
+                    let health = *self.health.borrow_and_update();
+                    self.step(Input::Health(health)).await;
+                }
+            }
+            self.tick().await;
+        }
+        let Driver { means, .. } = self;
+        if let Err(error) = means.host.remove().await {
+            tracing::warn!(error = with_causes(&error), "not everything could be undone");
+        }
+    }
+
+    /// Cancel-safe: every branch only waits, except for the queue and the kernel's events, which a cancelled receive
+    /// leaves in place.
+    async fn wait(&mut self) -> Woken {
+        let at = self.next_deadline();
+        let sockets = self.means.sockets.as_ref();
+        let packets = async {
+            match sockets {
+                Some(sockets) => sockets.readable().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.timer.until(at) => Woken::Timer,
+            _ = packets => Woken::Packets,
+            event = self.means.host.event() => Woken::Kernel(event),
+            order = self.orders.recv() => Woken::Order(order.unwrap_or(Order::Stop)),
+            changed = self.health.changed() => match changed {
+                Ok(()) => Woken::Health,
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    fn next_deadline(&self) -> Time {
+        let machine = self.site.as_ref().and_then(|site| site.machine.deadline()).map(|deadline| deadline.at);
+        let look = self.site.is_none().then(|| clock::now() + LOOK_FOR_INTERFACE);
+        [machine, look, self.means.refresh_at, Some(self.publish_at), Some(self.resync_at)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.publish_at)
+    }
+
+    /// Whatever is due.
+    async fn tick(&mut self) {
+        let now = clock::now();
+        if self.site.as_ref().and_then(|site| site.machine.deadline()).is_some_and(|deadline| deadline.at <= now) {
+            self.step(Input::Tick).await;
+        }
+        if self.means.refresh_at.is_some_and(|at| at <= now) {
+            self.means.refresh_at = Some(now + REFRESH);
+            let done = self.means.host.refresh().await;
+            let _ = self.means.kernel(done);
+        }
+        if self.resync_at <= now {
+            self.resync().await;
+        }
+        if self.site.is_none() {
+            self.link_changed().await;
+        }
+        if self.publish_at <= now {
+            self.publish();
+        }
+    }
+
+    async fn kernel_event(&mut self, event: Event) {
+        match event {
+            Event::Link { .. } => self.link_changed().await,
+            Event::AddressLost => self.resync().await,
+            Event::FenceLost => {
+                self.means.counts.fence_restored += 1;
+                self.step(Input::FenceRestored).await;
+            }
+            Event::AddressSeen { mac } => self.step(Input::AddressSeen { mac: Mac(mac) }).await,
+            Event::AddressesChanged => self.open_sockets(),
+        }
+    }
+
+    async fn resync(&mut self) {
+        self.resync_at = clock::now() + RESYNC;
+        let done = self.means.host.resync().await;
+        if let Ok(steps) = self.means.kernel(done)
+            && !steps.is_empty()
+        {
+            self.means.counts.address_restored += 1;
+            tracing::warn!(?steps, "put back what another program had changed");
+            // Caches may have noticed the absence.
+            if self.site.as_ref().is_some_and(|site| site.machine.state() == State::Holding) {
+                self.step(Input::FenceRestored).await;
+                let _ = self.means.host.announce();
+            }
+        }
+    }
+
+    async fn link_changed(&mut self) {
+        let up = self.means.host.link_up();
+        self.means.warnings.retain(|warning| !matches!(warning, Warning::InterfaceMissing(_)));
+        if self.means.host.index().is_none() {
+            self.warn(Warning::InterfaceMissing(self.plan.lan.interface.clone()));
+        }
+        if up {
+            self.open_sockets();
+            if self.site.is_none() {
+                self.found_site();
+            }
+        }
+        self.step(Input::Link { up }).await;
+    }
+
+    fn open_sockets(&mut self) {
+        let Some(index) = self.means.host.index() else { return };
+        let lan = &self.plan.lan;
+        let port = lan.group_v4.map_or(0, |group| group.port());
+        let broadcast = lan.broadcast.then(|| SocketAddrV4::new(Ipv4Addr::BROADCAST, port));
+        let wanted = Wanted {
+            interface: lan.interface.clone(),
+            index,
+            group_v4: lan.group_v4,
+            group_v6: lan.group_v6,
+            peers: lan.peers.clone(),
+            broadcast,
+            mark: self.mark,
+        };
+        self.means.warnings.retain(|warning| !matches!(warning, Warning::Network(_)));
+        match Sockets::open(&wanted) {
+            Ok(sockets) => self.means.sockets = Some(sockets),
+            Err(error) => {
+                let text = format!("the LAN sockets on {} could not be opened: {error}", lan.interface);
+                self.warn(Warning::Network(text));
+            }
+        }
+    }
+
+    /// The interface is there: now it is known who this member is.
+    fn found_site(&mut self) {
+        let Some(nic) = self.means.host.nic_mac() else { return };
+        let identity = self.plan.identity;
+        let node = identity.node(Mac(nic));
+        let settings = election_settings(&self.plan, node, Mac(nic));
+        let seed = clock::seed();
+        let mut machine = Machine::new(settings.clone(), identity.term, seed);
+        let mut recorder = Recorder::none();
+        if let Some(path) = &self.plan.record {
+            match Recorder::start(path, &settings, identity.term, seed) {
+                Ok(started) => recorder = started,
+                Err(error) => self.warn(Warning::Record(format!("{}: {error}", path.display()))),
+            }
+        }
+        let health = *self.health.borrow_and_update();
+        let mut effects = Vec::new();
+        let (now, input) = (clock::now(), Input::Health(health));
+        machine.step(now, input.clone(), &mut effects);
+        recorder.step(now, &input, &effects);
+        self.means.outbox = Outbox::new(self.plan.key.clone(), settings.site, node, identity.epoch);
+        let intake = Intake::new(self.plan.key.public(), settings.site, node, identity.epoch);
+        self.site = Some(Site { machine, intake, recorder });
+    }
+
+    async fn order(&mut self, order: Order) {
+        match order {
+            Order::GiveUp(reply) => {
+                let holding = self.site.as_ref().is_some_and(|site| site.machine.state() == State::Holding);
+                if holding && self.giving_up.is_none() {
+                    self.giving_up = Some(reply);
+                    self.step(Input::GiveUp).await;
+                } else {
+                    let _ = reply.send(Err(Refused::NotHolding));
+                }
+            }
+            Order::Reload(plan) => self.reload(*plan).await,
+            Order::Stop if self.site.is_some() => self.step(Input::Stop).await,
+            Order::Stop => self.finished = true,
+        }
+    }
+
+    async fn reload(&mut self, plan: Plan) {
+        self.plan = plan;
+        let done = self.means.host.set_fence(fence(&self.plan, self.mark)).await;
+        let _ = self.means.kernel(done);
+        if let Some(site) = &self.site {
+            let now = site.machine.settings();
+            let settings = election_settings(&self.plan, now.node, now.mac);
+            self.step(Input::Reload(Box::new(settings))).await;
+        }
+        self.open_sockets();
+        self.publish();
+    }
+
+    /// One input: step, perform, and whatever follows from a failure.
+    pub(super) async fn step(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        let mut failures = 0;
+        while let Some(input) = inputs.pop_front() {
+            let Some(site) = &mut self.site else { return };
+            let now = clock::now();
+            let mut effects: Vec<Effect> = Vec::new();
+            site.machine.step(now, input.clone(), &mut effects);
+            if site.recorder.is_on() && !site.recorder.step(now, &input, &effects) {
+                self.means.counts.record_dropped += 1;
+            }
+            if effects.is_empty() {
+                continue;
+            }
+            let outcome = self.means.perform(effects).await;
+            self.finished |= outcome.finished;
+            if let Some(failure) = outcome.failed
+                && failures < FAILURES_IN_A_ROW
+            {
+                failures += 1;
+                inputs.push_back(Input::Failed(failure));
+            }
+            if !outcome.notes.is_empty() {
+                self.tell(outcome.notes);
+            }
+        }
+    }
+
+    fn tell(&mut self, notes: Vec<Note>) {
+        let Some(site) = &self.site else { return };
+        let refused = notes.contains(&Note::GiveUpRefused);
+        let settled = !matches!(site.machine.state(), State::HandingOver);
+        if settled && let Some(reply) = self.giving_up.take() {
+            let stayed = refused || site.machine.state() == State::Holding;
+            let _ = reply.send(if stayed { Err(Refused::Nobody) } else { Ok(()) });
+        }
+        let (at_millis, term) = (clock::wall_millis(), site.machine.term());
+        for note in notes {
+            let _ = self.outlets.note.try_send(Noted { at_millis, term, note });
+        }
+        self.publish();
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        if self.means.warnings.len() < 32 && self.means.warnings.insert(warning.clone()) {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    fn publish(&mut self) {
+        let now = clock::now();
+        let mut snapshot = Snapshot {
+            at: now,
+            counts: self.means.counts,
+            warnings: self.means.warnings.iter().cloned().collect(),
+            address: self.means.sockets.as_ref().and_then(Sockets::own_address),
+            ..Snapshot::empty()
+        };
+        if let Some(Site { machine, .. }) = &self.site {
+            snapshot.node = Some(machine.settings().node);
+            snapshot.state = machine.state();
+            snapshot.term = machine.term();
+            snapshot.holder = machine.holder();
+            snapshot.health = machine.health();
+            snapshot.members = machine.members().cloned().collect();
+            snapshot.successors = machine.successors();
+        }
+        // A large site is published less often, so that it costs the beacon thread no more.
+        let size = u32::try_from(snapshot.members.len()).unwrap_or(u32::MAX);
+        self.publish_at = now + PUBLISH * (1 + size / 100);
+        self.outlets.publish.send_replace(Arc::new(snapshot));
+    }
+}

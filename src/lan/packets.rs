@@ -1,0 +1,90 @@
+//! What arrives from the LAN: taken in, counted, handed to the election.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Warning;
+use super::driver::Driver;
+use super::sockets::{Buffer, plain_address};
+use crate::clock;
+use crate::election::Input;
+use crate::units::{BootEpoch, NodeId};
+use crate::wire::{Drop as Dropped, MAX_DATAGRAM, Message};
+
+/// Packets taken in one turn before timers are looked at again.
+const PACKETS_A_TURN: usize = 64;
+/// A member that spoke with an old epoch is told so at most this often.
+const STALE_SPACING: Duration = Duration::from_millis(200);
+
+impl Driver {
+    /// Takes in what lies in the sockets, up to a limit, so that timers are never kept waiting for long.
+    pub(super) async fn take_packets(&mut self) {
+        let mut buffer: Buffer = [0; MAX_DATAGRAM + 1];
+        for _ in 0..PACKETS_A_TURN {
+            let Some(sockets) = &self.means.sockets else { return };
+            let Some((length, from)) = sockets.try_receive(&mut buffer) else { return };
+            let Some(site) = &mut self.site else { return };
+            let packet = buffer.get(..length).unwrap_or_default();
+            match site.intake.take(clock::now(), from.ip(), packet) {
+                Ok(datagram) => {
+                    self.means.counts.received += 1;
+                    if let Message::Stale { about, epoch } = datagram.message {
+                        self.speak_up(about, epoch);
+                    } else {
+                        self.step(Input::Received { from, datagram }).await;
+                    }
+                }
+                Err(dropped) => self.count_drop(from, dropped),
+            }
+        }
+    }
+
+    fn count_drop(&mut self, from: SocketAddr, dropped: Dropped) {
+        let address = plain_address(from);
+        let counts = &mut self.means.counts;
+        let warning = match dropped {
+            Dropped::Malformed(_) => return counts.malformed += 1,
+            Dropped::Forged => return counts.forged += 1,
+            Dropped::Replayed => return counts.replayed += 1,
+            Dropped::Overload => return counts.overload += 1,
+            Dropped::Echo => return,
+            Dropped::ForeignKey => {
+                counts.foreign_key += 1;
+                Warning::ForeignKey(address)
+            }
+            Dropped::OtherSite => {
+                counts.other_site += 1;
+                Warning::OtherSite(address)
+            }
+            Dropped::Clone { .. } => Warning::Clone(address),
+            Dropped::OldEpoch { node, newest } => {
+                counts.replayed += 1;
+                return self.tell_stale(from, node, newest);
+            }
+        };
+        self.warn(warning);
+    }
+
+    /// Tells a member that lost its state folder, and its clock, what to count from.
+    fn tell_stale(&mut self, to: SocketAddr, about: NodeId, epoch: BootEpoch) {
+        let now = clock::now();
+        let Some(site) = &self.site else { return };
+        if now < self.stale_at {
+            return;
+        }
+        self.stale_at = now + STALE_SPACING;
+        let bytes = self.means.outbox.seal(site.machine.term(), &Message::Stale { about, epoch });
+        if let Some(sockets) = &self.means.sockets {
+            let _ = sockets.send_to(&bytes, to);
+        }
+    }
+
+    fn speak_up(&mut self, about: NodeId, newest: BootEpoch) {
+        let Some(site) = &mut self.site else { return };
+        if about == site.machine.settings().node && newest >= self.means.outbox.epoch() {
+            let epoch = BootEpoch(newest.0.saturating_add(1));
+            self.means.outbox.raise_epoch(epoch);
+            site.intake.raise_epoch(epoch);
+        }
+    }
+}

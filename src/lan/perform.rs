@@ -1,0 +1,147 @@
+//! Carrying out the election's effects, in order, without deciding anything.
+
+use std::time::Duration;
+
+use netconfig::Host;
+
+use super::sockets::Sockets;
+use super::{Counts, Warning};
+use crate::clock;
+use crate::election::{Dest, Effect, Failure, Note};
+use crate::units::{Term, Time};
+use crate::wire::{Message, Outbox};
+
+/// The kernel-side lifetime of the address is renewed this often while it is on.
+pub(super) const REFRESH: Duration = Duration::from_millis(500);
+
+/// What effects act on.
+pub(super) struct Means {
+    pub host: Host,
+    pub sockets: Option<Sockets>,
+    pub outbox: Outbox,
+    pub counts: Counts,
+    pub warnings: std::collections::BTreeSet<Warning>,
+    /// When the address's lifetime is renewed next; none while it is off.
+    pub refresh_at: Option<Time>,
+}
+
+/// What came of a list of effects.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub notes: Vec<Note>,
+    /// The effect that failed; those after it were not performed.
+    pub failed: Option<Failure>,
+    pub finished: bool,
+}
+
+impl Means {
+    pub(super) async fn perform(&mut self, effects: Vec<Effect>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for effect in effects {
+            if let Err(failure) = self.perform_one(effect, &mut outcome).await {
+                outcome.failed = Some(failure);
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn perform_one(&mut self, effect: Effect, outcome: &mut Outcome) -> Result<(), Failure> {
+        match effect {
+            Effect::Configure => {
+                let done = self.host.configure().await;
+                self.refresh_at = Some(clock::now() + REFRESH);
+                self.kernel(done).map_err(|()| Failure::Configure)
+            }
+            Effect::Deconfigure => {
+                self.refresh_at = None;
+                let done = self.host.deconfigure().await;
+                self.kernel(done).map_err(|()| Failure::Deconfigure)
+            }
+            Effect::ShutGate => {
+                let done = self.host.shut_gate();
+                self.kernel(done).map_err(|()| Failure::ShutGate)
+            }
+            Effect::Send { to, term, message, not_after } => self.send(to, term, &message, not_after),
+            Effect::Announce => {
+                let done = self.host.announce();
+                let _ = self.kernel(done);
+                Ok(())
+            }
+            Effect::Probe => {
+                let done = self.host.probe();
+                let _ = self.kernel(done);
+                Ok(())
+            }
+            Effect::Note(note) => {
+                self.count(&note);
+                outcome.notes.push(note);
+                Ok(())
+            }
+            Effect::Finished => {
+                outcome.finished = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn send(&mut self, to: Dest, term: Term, message: &Message, not_after: Option<Time>) -> Result<(), Failure> {
+        let bytes = self.outbox.seal(term, message);
+        // Looked at as late as possible: this thread may have been stopped at any point before.
+        if not_after.is_some_and(|limit| clock::now() > limit) {
+            return Err(Failure::Beacon);
+        }
+        let sent = match (&self.sockets, to) {
+            (Some(sockets), Dest::Group) => sockets.send_to_group(&bytes),
+            (Some(sockets), Dest::Unicast(address)) => sockets.send_to(&bytes, address),
+            (None, _) => Err(std::io::ErrorKind::NotConnected.into()),
+        };
+        match sent {
+            Ok(()) => self.counts.sent += 1,
+            Err(error) => {
+                self.counts.send_failed += 1;
+                if to == Dest::Group {
+                    tracing::debug!(%error, "a datagram could not be sent");
+                    if not_after.is_some() {
+                        return Err(Failure::Beacon);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows a kernel error for as long as it lasts.
+    pub(super) fn kernel<T, E: std::error::Error>(&mut self, done: Result<T, E>) -> Result<T, ()> {
+        self.warnings.retain(|warning| !matches!(warning, Warning::Kernel(_)));
+        done.map_err(|error| {
+            let text = with_causes(&error);
+            tracing::warn!(error = text, "the kernel refused");
+            self.warnings.insert(Warning::Kernel(text));
+        })
+    }
+
+    fn count(&mut self, note: &Note) {
+        use crate::election::State;
+        match note {
+            Note::LateBeacon { .. } => self.counts.late_beacons += 1,
+            Note::Takeover { .. } => self.counts.takeovers += 1,
+            Note::Role { from: State::HandingOver, to: State::Standby | State::Stopped | State::Observer, .. } => {
+                self.counts.handovers += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An error with everything that caused it, on one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,41 @@
+//! A timer on `CLOCK_BOOTTIME`, exact to the microsecond; tokio's own counts whole milliseconds of another clock.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use rustix::time::{timerfd_create, timerfd_settime};
+use tokio::io::unix::AsyncFd;
+
+use crate::units::Time;
+
+#[derive(Debug)]
+pub(super) struct Timer(AsyncFd<std::os::fd::OwnedFd>);
+
+impl Timer {
+    pub(super) fn new() -> io::Result<Timer> {
+        let fd = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        // SAFETY: an `OwnedFd` is open until it is dropped, is never replaced, and `AsyncFd` owns it from here.
+        Ok(Timer(unsafe { AsyncFd::register(fd)? }))
+    }
+
+    /// Waits until `at`. Cancel-safe: the next call sets the timer anew.
+    pub(super) async fn until(&mut self, at: Time) -> io::Result<()> {
+        // Zero would switch the timer off.
+        let nanos = at.as_nanos().max(1);
+        let value = Timespec {
+            tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(nanos % 1_000_000_000).unwrap_or(0),
+        };
+        let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &spec)?;
+        loop {
+            let mut guard = self.0.readable().await?;
+            let mut expirations = [0; 8];
+            match guard.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut expirations)?)) {
+                Ok(result) => return result.map(|_| ()),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
