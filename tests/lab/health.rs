@@ -1,5 +1,6 @@
 //! The checks that need a LAN: the gateway is found, answers, falls mute, and answers again.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -25,9 +26,9 @@ fn the_gateway_is_found_and_missed() {
             runtime.block_on(async {
                 let checks = vec![
                     gateway("found", None, 10),
-                    gateway("v4", Some("192.168.77.1"), 20),
-                    gateway("v6", Some("fd77::1"), 30),
-                    gateway("nobody", Some("192.168.77.250"), 40),
+                    gateway("v4", Some("192.168.77.1".parse()?), 20),
+                    gateway("v6", Some("fd77::1".parse()?), 30),
+                    gateway("nobody", Some("192.168.77.250".parse()?), 40),
                 ];
                 let (mut reports, _checks) = health::spawn(checks, "eth0".to_owned());
                 passing(&mut reports, [true, true, true, false], Health(60)).await?;
@@ -40,8 +41,8 @@ fn the_gateway_is_found_and_missed() {
     });
 }
 
-fn gateway(name: &str, address: Option<&str>, weight: u8) -> Check {
-    let probe = CheckProbe::Gateway(address.map(|text| text.parse().unwrap()));
+fn gateway(name: &str, address: Option<IpAddr>, weight: u8) -> Check {
+    let probe = CheckProbe::Gateway(address);
     let (interval, timeout) = (Duration::from_millis(400), Duration::from_millis(300));
     Check { name: name.to_owned(), probe, interval, timeout, rise: 1, fall: 2, cost: Cost::Weight(weight) }
 }
