@@ -24,14 +24,14 @@ impl Bucket {
         Bucket { rate, full_at: Time::ZERO }
     }
 
-    /// Whether a token is there now.
-    pub(super) fn has(&self, now: Time) -> bool {
-        self.full_at.since(now) + self.price() <= self.price() * self.rate.burst
-    }
-
-    /// Takes a token, whether one is there or not.
-    pub(super) fn take(&mut self, now: Time) {
-        self.full_at = self.full_at.max(now) + self.price();
+    /// Takes a token, if one is there.
+    pub(super) fn spend(&mut self, now: Time) -> bool {
+        let full_at = self.full_at.max(now) + self.price();
+        let affordable = full_at.since(now) <= self.price() * self.rate.burst;
+        if affordable {
+            self.full_at = full_at;
+        }
+        affordable
     }
 
     /// The time in which one token comes back.
@@ -51,8 +51,7 @@ mod tests {
             let mut count = 0;
             for milli in from..to {
                 let now = Time::from_millis(milli);
-                while bucket.has(now) {
-                    bucket.take(now);
+                while bucket.spend(now) {
                     count += 1;
                 }
             }

@@ -39,7 +39,7 @@ pub enum Drop {
     OtherSite,
     /// Its signature is wrong.
     Forged,
-    /// Heard before, or about a state that is no longer the sender's newest.
+    /// Heard before (also the second copy of a datagram that came by two paths), or news that is no longer the newest.
     Replayed,
     /// The sender speaks with an old epoch: [`Message::Stale`] tells it.
     OldEpoch {
@@ -127,21 +127,8 @@ impl Intake {
     /// Whether a signature may be verified for this packet, and if so, pays for it.
     fn afford(&mut self, now: Time, from: IpAddr, node: NodeId) -> bool {
         match self.senders.get_mut(&node) {
-            Some(sender) if sender.from == from => {
-                let affordable = sender.budget.has(now) && self.known.has(now);
-                if affordable {
-                    sender.budget.take(now);
-                    self.known.take(now);
-                }
-                affordable
-            }
-            Some(_) | None => {
-                let affordable = self.unknown.has(now);
-                if affordable {
-                    self.unknown.take(now);
-                }
-                affordable
-            }
+            Some(sender) if sender.from == from => sender.budget.spend(now) && self.known.spend(now),
+            Some(_) | None => self.unknown.spend(now),
         }
     }
 
