@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["units", "wire", "election"]),
     ("notify", &[]),
     ("api", &["units", "clock"]),
-    ("lan", &["units", "clock", "wire", "election", "config", "api"]),
+    ("lan", &["units", "clock", "wire", "election", "config"]),
     ("cli", &["units", "clock", "config", "api", "demo"]),
     ("demo", &["units", "clock", "config", "api"]),
     ("lib", &[]),

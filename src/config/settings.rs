@@ -1,5 +1,6 @@
 //! Checked settings: what a configuration means, in types that cannot be wrong.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,12 +54,21 @@ pub struct Lan {
 }
 
 /// Where the key that signs datagrams comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// Derived from a passphrase that all members share.
     Passphrase(String),
     /// A file that all members share a copy of; its whole content is the passphrase, surrounding space removed.
     File(PathBuf),
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeySource::Passphrase(_) => f.write_str("Passphrase(..)"),
+            KeySource::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
 }
 
 /// The DMZ address and how it is carried.

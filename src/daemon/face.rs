@@ -3,6 +3,7 @@
 use crate::api::model::{CheckStatus, Counters, Event, Member as Shown, RoleName, Status};
 use crate::config::Settings;
 use crate::election::{Doing, Member, Note, Reason, State};
+use crate::lan::health::CheckReport;
 use crate::lan::{Noted, Snapshot};
 use crate::units::{Health, NodeId, Priority, Time};
 use crate::wire::Stance;
@@ -112,6 +113,11 @@ pub(super) fn event(settings: &Settings, snapshot: &Snapshot, noted: &Noted) -> 
 /// Whether an operator should be woken by the note rather than told.
 pub(super) fn is_alarm(note: &Note) -> bool {
     matches!(note, Note::Stranger { .. } | Note::LateBeacon { .. })
+}
+
+pub(super) fn check(report: &CheckReport) -> CheckStatus {
+    let CheckReport { name, passing, detail, took } = report.clone();
+    CheckStatus { name, passing, detail, took_ms: millis(took) }
 }
 
 fn me(settings: &Settings, snapshot: &Snapshot) -> Shown {

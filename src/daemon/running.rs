@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::face::{self, Beside};
 use crate::api::{
     Command, Door,
-    model::{Counters, Event, Refusal, Status},
+    model::{CheckStatus, Counters, Event, Refusal, Status},
 };
 use crate::clock;
 use crate::config::{KeySource, Settings};
@@ -197,6 +197,7 @@ impl Running {
 
     fn judge(&mut self) {
         let HealthReport { health, checks } = self.checks.0.borrow_and_update().clone();
+        let checks: Vec<CheckStatus> = checks.iter().map(face::check).collect();
         for check in &checks {
             let before = self.beside.checks.iter().find(|known| known.name == check.name);
             if before.is_none_or(|before| before.passing) != check.passing {

@@ -16,7 +16,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-use crate::api::model::CheckStatus;
 use crate::config::Check;
 use crate::units::Health;
 use verdict::Verdict;
@@ -26,13 +25,26 @@ const SPREAD: Duration = Duration::from_secs(1);
 /// Results waiting to be taken in; a check whose result does not fit waits, which only delays its next try.
 const QUEUE: usize = 32;
 
+/// One check, and how its last try went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Its name.
+    pub name: String,
+    /// Whether it passes, by its rise and fall.
+    pub passing: bool,
+    /// What the last try said.
+    pub detail: String,
+    /// How long the last try took.
+    pub took: Duration,
+}
+
 /// The verdict and what it rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HealthReport {
     /// How fit the member is.
     pub health: Health,
     /// The checks, in the order of the configuration.
-    pub checks: Vec<CheckStatus>,
+    pub checks: Vec<CheckReport>,
 }
 
 /// The running checks; dropping it stops them and kills what they have started.
@@ -50,11 +62,11 @@ impl Drop for Checks {
 /// Starts `checks` on the current runtime, for a member whose LAN is at `interface`. The receiver's first value is a
 /// member in full health: checks pass until they have failed.
 pub fn spawn(checks: Vec<Check>, interface: String) -> (watch::Receiver<HealthReport>, Checks) {
-    let untried = |check: &Check| CheckStatus {
+    let untried = |check: &Check| CheckReport {
         name: check.name.clone(),
         passing: true,
         detail: "not tried yet".to_owned(),
-        took_ms: 0,
+        took: Duration::ZERO,
     };
     let report = HealthReport { health: Health::FULL, checks: checks.iter().map(untried).collect() };
     let (publisher, receiver) = watch::channel(report);
@@ -79,7 +91,7 @@ async fn judge(checks: Vec<Check>, interface: String, publisher: watch::Sender<H
             if let Some(status) = report.checks.get_mut(result.place) {
                 status.passing = passing;
                 status.detail = result.detail;
-                status.took_ms = u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX);
+                status.took = result.took;
             }
         });
     }
