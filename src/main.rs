@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use gatehouse::cli::Programs;
+use gatehouse::daemon;
+
 fn main() -> ExitCode {
-    gatehouse::cli::main()
+    gatehouse::cli::main(Programs { run: daemon::run })
 }

@@ -15,7 +15,7 @@ const DEFAULT_CONFIG: &str = "/etc/gatehouse/gatehouse.toml";
     long_about = "A home router forwards its ports to one LAN address. Gatehouse lets several machines share that \
                   address: each runs this daemon, one of them holds the address and answers for it, and when that \
                   one dies, freezes, loses its cable or is shut down, another takes over in a fraction of a second.",
-    after_help = "Start with `gatehouse config example`, then `gatehouse run` on each machine, then `gatehouse status`.",
+    after_help = "`gatehouse --help` says where to start.",
     after_long_help = "\
 Start here:
   gatehouse config example > site.toml   a configuration to edit: interface, address, passphrase
@@ -23,21 +23,31 @@ Start here:
   gatehouse run --config site.toml       on each machine; usually the system's service does it
   gatehouse status                       who holds the address, and is all well?
 
+The control socket:
+  A command that asks a running daemon finds it at the socket that --control or the environment
+  variable GATEHOUSE_CONTROL names, else at /run/gatehouse/control.sock if that exists, else at
+  gatehouse/control.sock in $XDG_STATE_HOME or ~/.local/state. The socket speaks HTTP:
+  GET /v1/openapi.json describes it, and GET /metrics is for Prometheus.
+
 Exit codes:
   0  done
   1  refused, or failed
   2  wrong usage or a wrong configuration; nothing was touched
   3  no daemon answers on the control socket",
-    propagate_version = true,
     disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub struct Cli {
-    /// The control socket of the daemon to ask
-    ///
-    /// Without it: /run/gatehouse/control.sock for root or where it exists, else
-    /// gatehouse/control.sock in $XDG_STATE_HOME or ~/.local/state.
-    #[arg(long, global = true, value_name = "PATH", env = "GATEHOUSE_CONTROL", value_hint = ValueHint::FilePath)]
+    /// Ask the daemon that listens here
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GATEHOUSE_CONTROL",
+        hide_env_values = true,
+        display_order = 900,
+        value_hint = ValueHint::FilePath
+    )]
     pub control: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -47,6 +57,23 @@ pub struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the daemon on this machine, in the foreground
+    #[command(
+        long_about = "Runs the daemon in the foreground until SIGTERM or Ctrl-C: it finds the other members, and holds \
+                      the address or stands by. It logs to standard error. At the end it hands the address over and \
+                      removes what it configured. SIGHUP reads the configuration again.\n\n\
+                      It needs CAP_NET_ADMIN and CAP_NET_RAW (root has them; the systemd unit grants them).",
+        after_help = "\
+Examples:
+  sudo gatehouse run
+  sudo gatehouse run --config site.toml
+  RUST_LOG=gatehouse=debug gatehouse run    say more"
+    )]
+    Run {
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG, value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
     /// Show who holds the address, and whether all is well
     #[command(
         long_about = "Shows who holds the address and since when, whether this machine would take over, which checks \
@@ -55,7 +82,7 @@ pub enum Command {
 Examples:
   gatehouse status
   gatehouse status --json | jq -r .holder
-  watch -n1 gatehouse status                (or better: gatehouse watch)"
+  gatehouse status || echo 'no daemon, or it refused'"
     )]
     Status(Output),
     /// List the members of the site
@@ -83,7 +110,7 @@ Examples:
     /// Watch the site live, full screen
     #[command(
         long_about = "A live screen: who holds the address, every member and its health, the last takeovers with the \
-                      time nobody answered, and warnings. Keys: q quits, g gives the address up (it asks first), \
+                      silence before each, and warnings. Keys: q quits, g gives the address up (it asks first), \
                       ? explains. It keeps watching through a restart of the daemon."
     )]
     Watch,
@@ -94,13 +121,19 @@ Examples:
                       the address or nobody can take it. Useful before maintenance.",
         after_help = "\
 Examples:
-  gatehouse give-up && sudo systemctl stop nginx"
+  gatehouse give-up && sudo apt upgrade nginx"
     )]
     GiveUp(Output),
     /// Read the configuration again without letting go of the address
-    #[command(long_about = "Makes the daemon read its configuration file again, as SIGHUP does. A wrong file changes \
-                      nothing: the old one stays in use, and the answer says what is wrong. What cannot change \
-                      while the daemon runs (the interface, the address) is named, too.")]
+    #[command(
+        long_about = "Makes the daemon read its configuration file again, as SIGHUP does. A wrong file changes \
+                      nothing: the old one stays in use, and the answer says what is wrong. The address stays where \
+                      it is, unless the address itself or the way in which the members meet is what changed. \
+                      `state` and `control` need a restart.",
+        after_help = "\
+Examples:
+  gatehouse config check && gatehouse reload"
+    )]
     Reload(Output),
     /// Check a configuration, or print an example of one
     Config {
@@ -138,7 +171,7 @@ pub enum ConfigCommand {
         after_help = "\
 Examples:
   gatehouse config check
-  gatehouse config check new.toml && sudo cp new.toml /etc/gatehouse/gatehouse.toml && gatehouse reload"
+  gatehouse config check site.toml --json | jq -r '.problems[].message'"
     )]
     Check {
         /// The configuration

@@ -21,7 +21,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::api::model::{Member, Status};
-use crate::config::{ConfigError, EXIT_CODE, default_control as own_control};
+use crate::config::{ConfigError, EXIT_CODE, Settings, default_control as own_control};
 use args::{Cli, Command, ConfigCommand, EventsArgs, Output};
 use client::Client;
 use paint::Paint;
@@ -33,17 +33,25 @@ const NO_DAEMON: u8 = 3;
 /// Without `--since`, this many events of the past are shown before the live ones.
 const SHORT_HISTORY: u64 = 10;
 
+/// The programs that the command line starts and does not know.
+#[derive(Clone, Copy, Debug)]
+pub struct Programs {
+    /// The daemon, with its settings and the file they came from.
+    pub run: fn(Settings, PathBuf) -> anyhow::Result<ExitCode>,
+}
+
 /// Does what the command line says. Wrong usage ends the process here, with code 2.
-pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+pub fn main(programs: Programs) -> ExitCode {
+    match run(Cli::parse(), programs) {
         Ok(code) => code,
         Err(error) => explain(&error),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
     let client = || Client::new(cli.control.clone().unwrap_or_else(default_control));
     match cli.command {
+        Command::Run { config } => return (programs.run)(crate::config::load(&config)?, config),
         Command::Status(output) => wait(status(&client(), output))?,
         Command::Members(output) => wait(members(&client(), output))?,
         Command::Events(args) => wait(events(&client(), args))?,

@@ -34,7 +34,7 @@ pub fn event(event: &Event, paint: Paint) -> String {
     let kind = match event.kind.as_str() {
         "stranger" | "missed" => paint.bad(&kind),
         "late-beacon" | "warning" | "health" => paint.warn(&kind),
-        "role" | "holder" => paint.bold(&kind),
+        "takeover" | "holder" => paint.bold(&kind),
         _ => kind,
     };
     let gap = event.gap_ms.map_or(String::new(), |gap| format!(", {gap:.1} ms after the last beacon"));

@@ -91,16 +91,18 @@ impl State {
         None
     }
 
-    /// The changes of holder, newest first, one for each term: the one that knows its gap if there is one.
+    /// The changes of holder, newest first, one for each term: the event that knows the gap, else the first.
     pub fn takeovers(&self) -> Vec<&Event> {
         let mut takeovers: Vec<&Event> = Vec::new();
-        for event in self.events.iter().rev().filter(|event| event.kind == "holder" || event.gap_ms.is_some()) {
+        let changes = |event: &&Event| matches!(event.kind.as_str(), "holder" | "takeover") || event.gap_ms.is_some();
+        for event in self.events.iter().filter(changes) {
             match takeovers.iter_mut().find(|other| other.term == event.term) {
                 Some(other) if other.gap_ms.is_none() && event.gap_ms.is_some() => *other = event,
                 Some(_) => {}
                 None => takeovers.push(event),
             }
         }
+        takeovers.reverse();
         takeovers
     }
 
