@@ -103,9 +103,9 @@ impl Running {
     /// and shows what it took from them without waiting again.
     pub(super) async fn turn(&mut self) -> bool {
         tokio::select! {
-            _ = &mut self.site.ended => return false,
+            Err(_) = self.site.ended.changed() => return false,
             Some(noted) = self.site.notes.recv() => self.note(&noted),
-            changed = self.site.snapshot.changed() => if changed.is_err() { return false },
+            Ok(()) = self.site.snapshot.changed() => {}
             Ok(()) = self.checks.0.changed() => self.judge(),
             () = tokio::time::sleep(PULSE) => {}
         }
@@ -178,7 +178,7 @@ impl Running {
             tokio::select! {
                 biased;
                 Some(noted) = self.site.notes.recv() => self.note(&noted),
-                _ = &mut self.site.ended => break,
+                Err(_) = self.site.ended.changed() => break,
             }
         }
         self.show();

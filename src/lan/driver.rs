@@ -218,9 +218,10 @@ impl Driver {
 
     async fn link_changed(&mut self) {
         let up = self.means.host.link_up();
-        self.means.warnings.retain(|warning| !matches!(warning, Warning::InterfaceMissing(_)));
         if self.means.host.index().is_none() {
             self.warn(Warning::InterfaceMissing(self.plan.lan.interface.clone()));
+        } else {
+            self.means.warnings.retain(|warning| !matches!(warning, Warning::InterfaceMissing(_)));
         }
         if up {
             self.open_sockets();

@@ -82,8 +82,8 @@ pub struct Handle {
     pub notes: mpsc::Receiver<Noted>,
     /// What is asked of it.
     pub orders: mpsc::Sender<Order>,
-    /// Resolves when the site has ended and everything is undone.
-    pub ended: oneshot::Receiver<()>,
+    /// Its sender is dropped when the site has ended and everything is undone.
+    pub ended: watch::Receiver<()>,
 }
 
 /// Starts the beacon thread and waits until the kernel is prepared.
@@ -94,7 +94,7 @@ pub async fn spawn(plan: Plan, health: watch::Receiver<Health>) -> Result<Handle
     let (publish, snapshot) = watch::channel(Arc::new(Snapshot::empty()));
     let (note, notes) = mpsc::channel(NOTES);
     let (orders, incoming) = mpsc::channel(16);
-    let (end, ended) = oneshot::channel();
+    let (end, ended) = watch::channel(());
     let (ready, started) = oneshot::channel();
     let body = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -111,7 +111,7 @@ pub async fn spawn(plan: Plan, health: watch::Receiver<Health>) -> Result<Handle
                 Err(error) => drop(ready.send(Err(error))),
             }
         });
-        let _ = end.send(());
+        drop(end);
     };
     std::thread::Builder::new().name("beacon".into()).spawn(body).map_err(StartError::Thread)?;
     started.await.map_err(|_| StartError::Ended)??;
