@@ -112,8 +112,10 @@ impl Host {
             Err(_) => self.resync().await.map(|_| ()),
             done => done,
         };
-        if result.is_err() {
-            self.deconfigure().await?;
+        if result.is_err()
+            && let Err(error) = self.deconfigure().await
+        {
+            tracing::warn!(%error, "cannot take back what was configured in part");
         }
         result
     }
@@ -177,10 +179,10 @@ impl Host {
     }
 
     /// Tells the LAN that this machine's carrier answers: a gratuitous ARP request and a reply (RFC 5227), an
-    /// unsolicited neighbour advertisement (RFC 4861 7.2.6). Dropped by the fence while the gate is shut.
+    /// unsolicited neighbour advertisement (RFC 4861 7.2.6).
     ///
     /// # Errors
-    /// Without interface, or when a frame could not be sent.
+    /// Without interface, or when a frame could not be sent: ENOBUFS while the gate is shut, for the fence drops it.
     pub fn announce(&self) -> io::Result<()> {
         let tap = self.tap.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let carrier = self.carrier().ok_or(io::ErrorKind::NotFound)?;
@@ -265,10 +267,11 @@ impl Host {
                 && !plan::is_dmz(&self.wanted, address.ip)
         };
         let configured = self.seen.addresses.iter().any(|address| address.ip == target);
-        if !configured && self.seen.addresses.iter().any(|address| own(&address)) {
-            if let Err(error) = packet::ping(&self.wanted.interface, target) {
-                tracing::debug!(%target, %error, "cannot ping");
-            }
+        if !configured
+            && self.seen.addresses.iter().any(|address| own(&address))
+            && let Err(error) = packet::ping(&self.wanted.interface, target)
+        {
+            tracing::debug!(%target, %error, "cannot ping");
         }
     }
 

@@ -8,12 +8,14 @@
 //! Where the kernel can (6.9), the table belongs to this process, so that no other program can remove it, and outlives
 //! it, so that a killed daemon stays fenced.
 
+mod mark;
 mod rules;
 
 use std::io;
 
 use crate::netlink::{Attributes, Message, Requests, Writer};
 use crate::plan::{FenceSpec, SeenFence};
+use mark::{Mark, recognise};
 use rules::{Chain, LEASE4, LEASE6};
 
 /// `NETLINK_NETFILTER`.
@@ -72,15 +74,22 @@ impl Nft {
         self.requests.port()
     }
 
-    /// What is there. A table that this process did not put there counts as broken.
+    /// What is there. A table that this process did not put there counts as broken; one that belongs to another
+    /// running process is an error.
     pub(crate) fn see(&mut self) -> Result<SeenFence, NftError> {
         let table = match self.requests.ask(kind(GETTABLE), 0, &self.named_table()) {
             Ok(table) => table,
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(SeenFence::Absent),
             Err(error) => return Err(NftError::Refused(error)),
         };
-        let flags = table.iter().find_map(|message| attribute(message, TABLE_FLAGS)?.first_chunk().copied());
-        let dormant = flags.is_some_and(|flags| u32::from_be_bytes(flags) & TABLE_F_DORMANT != 0);
+        let number = |kind| {
+            let bytes = table.iter().find_map(|message| attribute(message, kind)?.first_chunk().copied());
+            bytes.map(u32::from_be_bytes)
+        };
+        if number(TABLE_OWNER).is_some_and(|owner| owner != self.port()) {
+            return Err(NftError::Taken(self.table.clone()));
+        }
+        let dormant = number(TABLE_FLAGS).is_some_and(|flags| flags & TABLE_F_DORMANT != 0);
         if dormant || !self.installed {
             return Ok(SeenFence::Broken);
         }
@@ -111,6 +120,7 @@ impl Nft {
                     return Ok(());
                 }
                 Err(Some(libc::EOPNOTSUPP | libc::EINVAL)) if self.protection == Protection::Owned => {
+                    tracing::info!(table, "this kernel cannot protect the fence from other programs; it is watched");
                     self.protection = Protection::Open;
                 }
                 Err(Some(libc::EOPNOTSUPP)) => return result.map_err(NftError::Unsupported),
@@ -246,58 +256,6 @@ impl Transaction<'_> {
     }
 }
 
-/// What each rule's comment says: which of how many it is, for which device, and the tag of the whole.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    of: usize,
-    index: u32,
-    tag: u64,
-}
-
-impl Mark {
-    /// The user data of rule `number`: a comment that `nft` shows, as type, length and text with a zero byte.
-    fn comment(self, number: usize) -> Vec<u8> {
-        let text = format!("gatehouse {number} {} {} {:016x}\0", self.of, self.index, self.tag);
-        let length = u8::try_from(text.len()).unwrap_or(0);
-        [&[UDATA_COMMENT, length], text.as_bytes()].concat()
-    }
-
-    fn parse(userdata: &[u8]) -> Option<(usize, Mark)> {
-        let text = std::str::from_utf8(userdata.get(2..)?.strip_suffix(&[0])?).ok()?;
-        let mut words = text.strip_prefix("gatehouse ")?.split(' ');
-        let number = words.next()?.parse().ok()?;
-        let of = words.next()?.parse().ok()?;
-        let index = words.next()?.parse().ok()?;
-        let tag = u64::from_str_radix(words.next()?, 16).ok()?;
-        Some((number, Mark { of, index, tag }))
-    }
-}
-
-/// Intact when each rule is there once and all say the same of the whole.
-fn recognise(rules: &[Message], table: &str) -> SeenFence {
-    let in_table = |message: &&Message| {
-        attribute(message, RULE_TABLE).and_then(|name| name.strip_suffix(&[0])) == Some(table.as_bytes())
-    };
-    let marks: Vec<_> =
-        rules.iter().filter(in_table).map(|message| attribute(message, RULE_USERDATA).and_then(Mark::parse)).collect();
-    let Some(Some((_, first))) = marks.first().copied() else { return SeenFence::Broken };
-    let mut seen = vec![false; first.of.min(marks.len())];
-    for mark in &marks {
-        match mark {
-            Some((number, mark)) if *mark == first => match seen.get_mut(*number) {
-                Some(slot) if !*slot => *slot = true,
-                _ => return SeenFence::Broken,
-            },
-            _ => return SeenFence::Broken,
-        }
-    }
-    if seen.len() == first.of && seen.iter().all(|slot| *slot) {
-        SeenFence::Intact { index: first.index, tag: first.tag }
-    } else {
-        SeenFence::Broken
-    }
-}
-
 fn attribute(message: &Message, kind: u16) -> Option<&[u8]> {
     Attributes::find(message.payload.get(4..)?, kind)
 }
@@ -318,7 +276,7 @@ const FIRST: i32 = -500;
 /// After any other program's egress chain: a beacon that is dropped there renews nothing.
 const LAST: i32 = 500;
 
-// linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h, libnftnl/udata.h
+// linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_CREATE: u16 = 0x400;
@@ -340,6 +298,7 @@ const DELSETELEM: u8 = 14;
 const GETGEN: u8 = 16;
 const TABLE_NAME: u16 = 1;
 const TABLE_FLAGS: u16 = 2;
+const TABLE_OWNER: u16 = 7;
 const TABLE_F_DORMANT: u32 = 1;
 const TABLE_F_OWNER: u32 = 2;
 const TABLE_F_PERSIST: u32 = 4;
@@ -358,7 +317,6 @@ const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 const RULE_USERDATA: u16 = 7;
-const UDATA_COMMENT: u8 = 0;
 const SET_TABLE: u16 = 1;
 const SET_NAME: u16 = 2;
 const SET_FLAGS: u16 = 3;

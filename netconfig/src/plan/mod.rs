@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Carrier, Fence, MacBytes, Wanted};
 
+#[cfg(test)]
+mod tests;
+
 /// What one machine looks like, as far as one DMZ address is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
