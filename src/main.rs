@@ -6,5 +6,5 @@ use gatehouse::cli::Programs;
 use gatehouse::daemon;
 
 fn main() -> ExitCode {
-    gatehouse::cli::main(Programs { run: daemon::run })
+    gatehouse::cli::main(Programs { run: daemon::run, replay: daemon::replay })
 }

@@ -275,12 +275,24 @@ fn the_example_is_right_and_a_wrong_configuration_is_pictured() {
 }
 
 #[test]
+fn a_record_that_is_none_is_said() {
+    let folder = folder();
+    let file = folder.join("record");
+    fs::write(&file, "no record\n").unwrap();
+    let output = gatehouse(&folder, &["replay", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("line 1: not a record"), "{}", text(&output.stderr));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn every_command_has_a_page_a_completion_and_a_help() {
     let folder = folder();
     let output = gatehouse(&folder, &["man", "--out", folder.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let script = text(&gatehouse(&folder, &["completions", "bash"]).output().unwrap().stdout);
-    for command in ["run", "status", "members", "events", "give-up", "reload", "watch", "config", "completions", "man"]
+    for command in
+        ["run", "status", "members", "events", "give-up", "reload", "watch", "replay", "config", "completions", "man"]
     {
         let page = fs::read_to_string(folder.join(format!("gatehouse-{command}.1"))).unwrap();
         assert!(page.contains(".TH"), "{page}");

@@ -140,6 +140,23 @@ Examples:
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Replay what a daemon recorded, and say what it decided and why
+    #[command(
+        long_about = "Steps the election through a record (`[record] file` in the configuration makes one) and prints \
+                      each change with its time. A record replays exactly: where this version would decide otherwise \
+                      than the one that recorded it, the step is shown and the exit code is 1. Needs no daemon.",
+        after_help = "\
+Examples:
+  gatehouse replay /var/lib/gatehouse/inputs
+  gatehouse replay /var/lib/gatehouse/inputs --json | jq .differences"
+    )]
+    Replay {
+        /// The record
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Print the completions of a shell
     #[command(after_help = "\
 Examples:

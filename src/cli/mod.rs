@@ -38,6 +38,19 @@ const SHORT_HISTORY: u64 = 10;
 pub struct Programs {
     /// The daemon, with its settings and the file they came from.
     pub run: fn(Settings, PathBuf) -> anyhow::Result<ExitCode>,
+    /// Replays the record in a file.
+    pub replay: fn(&Path) -> anyhow::Result<Replay>,
+}
+
+/// A record, replayed.
+#[derive(Debug)]
+pub struct Replay {
+    /// For people.
+    pub text: String,
+    /// For scripts.
+    pub json: serde_json::Value,
+    /// Whether this version decides everything as it was recorded.
+    pub same: bool,
 }
 
 /// Does what the command line says. Wrong usage ends the process here, with code 2.
@@ -60,6 +73,11 @@ fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
         Command::Reload(output) => wait(reload(&client(), output))?,
         Command::Config { command: ConfigCommand::Check { file, output } } => config::check(&file, output)?,
         Command::Config { command: ConfigCommand::Example } => config::example()?,
+        Command::Replay { file, output } => {
+            let Replay { text, json, same } = (programs.replay)(&file)?;
+            print(output, &json, |_| text)?;
+            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        }
         Command::Completions { shell } => manual::completions(shell)?,
         Command::Man { out } => manual::pages(out.as_deref())?,
     }

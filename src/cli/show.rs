@@ -37,8 +37,7 @@ pub fn event(event: &Event, paint: Paint) -> String {
         "takeover" | "holder" => paint.bold(&kind),
         _ => kind,
     };
-    let gap = event.gap_ms.map_or(String::new(), |gap| format!(", {gap:.1} ms after the last beacon"));
-    let rest = paint.dim(&format!("#{} term {}{gap}", event.id, event.term));
+    let rest = paint.dim(&format!("#{} term {}", event.id, event.term));
     format!("{}  {kind}  {}  {rest}", paint.dim(&moment(event.at_ms)), clean(&event.text))
 }
 

@@ -191,7 +191,7 @@ fn millis(span: std::time::Duration) -> u64 {
 }
 
 /// The state's name as scripts see it.
-fn word(state: State) -> String {
+pub(super) fn word(state: State) -> String {
     let word = match state {
         State::Down => "down",
         State::Observer => "observer",
@@ -208,7 +208,8 @@ fn word(state: State) -> String {
     word.into()
 }
 
-fn because(reason: Reason) -> &'static str {
+/// The reason as people read it.
+pub(super) fn because(reason: Reason) -> &'static str {
     match reason {
         Reason::Start => "the link is up, watching who is there",
         Reason::AddressFree => "nobody answers for the address",

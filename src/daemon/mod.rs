@@ -5,6 +5,7 @@
 
 mod face;
 mod log;
+mod replay;
 mod running;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::api::{self, Command, model::Refusal};
 use crate::config::{self, Settings};
 use crate::notify::{Notice, notify};
+pub use replay::replay;
 use running::Running;
 
 /// A stop that takes longer leaves the rest to the kernel: the lease and the address's lifetime.

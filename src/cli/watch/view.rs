@@ -128,14 +128,13 @@ fn event_line(event: &Event, look: Look) -> Line<'static> {
         "late-beacon" | "warning" | "health" => look.warn(),
         _ => Style::new(),
     };
-    let gap = event.gap_ms.map_or(String::new(), |gap| format!("  silence {gap:.1} ms"));
     let dim = Style::new().add_modifier(Modifier::DIM);
     // The date is of little use on a screen that somebody watches.
     let time = moment(event.at_ms).split_off("2026-11-22 ".len());
     Line::from(vec![
         Span::styled(time, dim),
         Span::styled(format!("  {}", clean(&event.text)), style),
-        Span::styled(format!("{gap}  term {}", event.term), dim),
+        Span::styled(format!("  term {}", event.term), dim),
     ])
 }
 
@@ -155,9 +154,9 @@ Members: everyone this machine hears; * is this machine. IN
 LINE is the order in which they take over. HEALTH is 100 when
 all checks of a member pass.
 
-Last takeovers: each change of the holder. The silence is the
-time between the old holder's last beacon and the takeover, as
-measured by the machine that took over.
+Last takeovers: each change of the holder. A machine that took
+over says how long it had heard nothing of the holder before;
+the others only see who holds.
 
 g hands the address to the next machine without losing a
 request; this machine must be the holder.
