@@ -126,6 +126,7 @@ const PURE: &[&str] = &[
     "src/lan/health/verdict",
     "netconfig/src/plan",
     "netconfig/src/frame",
+    "src/demo/deed",
     "src/demo/measure",
     "src/demo/member",
     "src/demo/story",

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gatehouse::clock;
+use gatehouse::demo::deed::Deed;
 use gatehouse::demo::measure::{BASE, Figures, Window};
-use gatehouse::demo::site::{Deed, Site};
+use gatehouse::demo::site::Site;
 use gatehouse::demo::software::{Gatehouse, Profile, Software};
 use serde::Serialize;
 

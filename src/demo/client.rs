@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::{ClockId, Timespec};
 
+use super::measure::{Answer, Probe};
 use super::member::Member;
 use super::net::{HTTP_PORT, Lan, Machine, PROBE_PORT, PUBLIC};
 use super::server::PROBE;
@@ -24,24 +25,6 @@ use crate::units::Time;
 pub const PERIOD: Duration = Duration::from_millis(1);
 /// Ten minutes of probes are kept.
 pub const MAX_PROBES: usize = 600_000;
-
-/// One question and what became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// When it left.
-    pub sent: Time,
-    /// Its answer, if one came.
-    pub answer: Option<Answer>,
-}
-
-/// An answer as the client saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// When it arrived.
-    pub at: Time,
-    /// Who gave it.
-    pub by: Member,
-}
 
 /// The running client.
 #[derive(Debug)]

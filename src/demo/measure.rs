@@ -10,13 +10,38 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::client::Probe;
-use super::member::Member;
-use super::observe::Round;
+use super::member::{Member, MemberSet};
 use crate::units::Time;
 
 /// The span before a fault that the base gap is taken from.
 pub const BASE: Duration = Duration::from_secs(1);
+
+/// One question and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// When it left.
+    pub sent: Time,
+    /// Its answer, if one came.
+    pub answer: Option<Answer>,
+}
+
+/// An answer as the client saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// When it arrived.
+    pub at: Time,
+    /// Who gave it.
+    pub by: Member,
+}
+
+/// One round of an observer's questions to all members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// When the questions left.
+    pub at: Time,
+    /// Who said yes.
+    pub yes: MemberSet,
+}
 
 /// Everything that was seen in a stretch of time, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -135,8 +160,6 @@ fn dual(rounds: &[Round], from: Time, to: Time, period: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::client::Answer;
-    use crate::demo::member::MemberSet;
 
     fn member(index: usize) -> Member {
         Member::new(index).unwrap()

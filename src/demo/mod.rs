@@ -2,18 +2,29 @@
 //!
 //! The same parts serve the labs (`tests/lab`) and the benchmark (`benches/failover`): a LAN of its own
 //! ([`net`]) inside private namespaces ([`inside`]), what runs on its members ([`software`], [`site`]), who watches
-//! ([`client`], [`observe`]) and what is made of it ([`measure`]).
+//! ([`client`], [`observe`]) and what is made of it ([`measure`], [`story`], [`timeline`]).
 
+mod args;
 pub mod client;
 pub mod command;
 pub mod daemon;
+pub mod deed;
 pub mod inside;
 pub mod measure;
 pub mod member;
 pub mod net;
 pub mod observe;
 mod packet;
+mod play;
+mod screen;
 pub mod server;
 pub mod site;
 pub mod software;
+pub mod stage;
+mod status;
+pub mod story;
+pub mod timeline;
 mod worker;
+
+pub use args::DemoArgs;
+pub use play::run;

@@ -19,6 +19,7 @@ use rustix::time::Timespec;
 use socket2::Socket;
 
 use super::client::sleep_until;
+use super::measure::Round;
 use super::member::{Member, MemberSet};
 use super::net::{DMZ, Lan, Machine, enter_namespace, open_namespace};
 use super::packet::{FRAME, answer_for, arp_socket, who_has};
@@ -28,15 +29,6 @@ use crate::units::{Mac, Time};
 
 /// Rounds that are kept: ten minutes at 5 ms.
 pub const MAX_ROUNDS: usize = 120_000;
-
-/// One round of questions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Round {
-    /// When the questions left.
-    pub at: Time,
-    /// Who said yes.
-    pub yes: MemberSet,
-}
 
 /// A running observer.
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::daemon::{Daemon, Life};
+use super::deed::Deed;
 use super::inside::FOLDER;
-use super::measure::Record;
+use super::measure::{Probe, Record};
 use super::member::{MAX_MEMBERS, Member, MemberSet};
 use super::net::Lan;
 use super::observe::Observer;
@@ -26,47 +26,6 @@ pub const ARP_PERIOD: Duration = Duration::from_millis(5);
 /// The time between two looks at each member's addresses.
 pub const ADDRESS_PERIOD: Duration = Duration::from_millis(5);
 
-/// Something done to one member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deed {
-    /// SIGKILL to its daemon; the kernel lives on.
-    Kill,
-    /// SIGSTOP to its daemon.
-    Freeze,
-    /// SIGCONT to its daemon.
-    Thaw,
-    /// Its cable is pulled: no carrier.
-    Cut,
-    /// Its frames are dropped silently; the link looks fine.
-    Blackhole,
-    /// Cable and switch work again.
-    Heal,
-    /// SIGTERM to its daemon.
-    Stop,
-    /// Its daemon is started again.
-    Restart,
-    /// It is asked to hand the address over.
-    GiveUp,
-}
-
-impl Deed {
-    /// Its name in stories and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Deed::Kill => "kill",
-            Deed::Freeze => "freeze",
-            Deed::Thaw => "thaw",
-            Deed::Cut => "cut",
-            Deed::Blackhole => "blackhole",
-            Deed::Heal => "heal",
-            Deed::Stop => "stop",
-            Deed::Restart => "restart",
-            Deed::GiveUp => "give-up",
-        }
-    }
-}
-
 /// A running site; dropping it ends and removes everything.
 pub struct Site {
     seats: Vec<Place>,
@@ -77,8 +36,21 @@ pub struct Site {
     lan: Lan,
 }
 
+/// What a member's cable does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cable {
+    /// It carries frames.
+    #[default]
+    Whole,
+    /// It is pulled: no carrier.
+    Cut,
+    /// It loses every frame.
+    Silent,
+}
+
 struct Place {
     seat: Seat,
+    cable: Cable,
     daemon: Option<Daemon>,
     _server: Worker,
 }
@@ -169,15 +141,20 @@ impl Site {
         self.daemon(member).map(Daemon::life)
     }
 
+    /// What a member's cable does.
+    pub fn cable(&self, member: Member) -> Cable {
+        self.place(member).map_or(Cable::Whole, |place| place.cable)
+    }
+
     /// Does something to a member.
     ///
     /// # Errors
     /// When it cannot be done.
     pub fn apply(&mut self, deed: Deed, member: Member) -> Result<()> {
         match deed {
-            Deed::Cut => self.lan.cut(member),
-            Deed::Blackhole => self.lan.silence(member),
-            Deed::Heal => self.lan.heal(member),
+            Deed::Cut => self.lan.cut(member).map(|()| self.note_cable(member, Cable::Cut)),
+            Deed::Blackhole => self.lan.silence(member).map(|()| self.note_cable(member, Cable::Silent)),
+            Deed::Heal => self.lan.heal(member).map(|()| self.note_cable(member, Cable::Whole)),
             Deed::GiveUp => self.software.give_up(&self.place(member)?.seat),
             Deed::Restart => self.restart(member),
             Deed::Kill => self.signal(member, Signal::KILL),
@@ -219,7 +196,7 @@ impl Site {
     fn steady_holder(&self, steady: Duration) -> Option<Member> {
         let now = clock::now();
         let probes = self.client.since(now - steady - Duration::from_millis(100));
-        let recent = |probe: &&super::client::Probe| probe.sent + Duration::from_millis(100) < now;
+        let recent = |probe: &&Probe| probe.sent + Duration::from_millis(100) < now;
         let mut answers = probes.iter().filter(recent).map(|probe| probe.answer.map(|answer| answer.by));
         let holder = answers.next()??;
         let alone = self.address_on() == [holder].into_iter().collect();
@@ -228,6 +205,12 @@ impl Site {
 
     fn place(&self, member: Member) -> Result<&Place> {
         self.seats.get(member.index()).with_context(|| format!("there is no {member}"))
+    }
+
+    fn note_cable(&mut self, member: Member, cable: Cable) {
+        if let Some(place) = self.seats.get_mut(member.index()) {
+            place.cable = cable;
+        }
     }
 
     fn signal(&mut self, member: Member, signal: Signal) -> Result<()> {
@@ -257,6 +240,6 @@ impl Place {
             fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Place { seat: Seat { member, folder }, daemon: None, _server: server::start(member)? })
+        Ok(Place { seat: Seat { member, folder }, cable: Cable::Whole, daemon: None, _server: server::start(member)? })
     }
 }

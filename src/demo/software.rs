@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
-use std::str::FromStr;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::member::Member;
 use super::net::DMZ;
+use crate::clock;
+
+/// How long a daemon may take to hand over.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a member's daemon lives.
 #[derive(Clone, Debug)]
@@ -71,18 +75,6 @@ impl Profile {
     }
 }
 
-impl FromStr for Profile {
-    type Err = anyhow::Error;
-    fn from_str(text: &str) -> Result<Profile> {
-        match text {
-            "default" => Ok(Profile::Default),
-            "fast" => Ok(Profile::Fast),
-            "quiet" => Ok(Profile::Quiet),
-            other => bail!("no profile {other}: default, fast or quiet"),
-        }
-    }
-}
-
 /// The real daemon of this project.
 #[derive(Clone, Debug)]
 pub struct Gatehouse {
@@ -134,15 +126,27 @@ impl Software for Gatehouse {
     }
 
     fn give_up(&self, seat: &Seat) -> Result<()> {
-        let output = Command::new(&self.program)
+        let mut request = Command::new(&self.program)
             .arg("give-up")
             .arg("--control")
             .arg(seat.file("control.sock"))
-            .output()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
             .context("running gatehouse give-up")?;
-        if !output.status.success() {
-            bail!("give-up on {}: {}", seat.member, String::from_utf8_lossy(&output.stderr).trim());
+        let give_up_at = clock::now() + PATIENCE;
+        while request.try_wait().context("gatehouse give-up")?.is_none() {
+            if clock::now() > give_up_at {
+                request.kill().context("gatehouse give-up")?;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(())
+        let output = request.wait_with_output().context("gatehouse give-up")?;
+        match output.status.code() {
+            Some(0) => Ok(()),
+            Some(_) => bail!("{} refused: {}", seat.member, String::from_utf8_lossy(&output.stderr).trim()),
+            None => bail!("{} did not answer within {PATIENCE:?}", seat.member),
+        }
     }
 }

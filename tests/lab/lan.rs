@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use gatehouse::clock;
 use gatehouse::demo::client::fetch;
+use gatehouse::demo::deed::Deed;
 use gatehouse::demo::member::Member;
 use gatehouse::demo::net::{DMZ, Machine};
-use gatehouse::demo::site::{Deed, Site};
+use gatehouse::demo::site::Site;
 use gatehouse::demo::software::{Seat, Software};
 
 use crate::lab;
