@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use crate::demo::DemoArgs;
+
 /// Where the system's daemon has its configuration.
 const DEFAULT_CONFIG: &str = "/etc/gatehouse/gatehouse.toml";
 
@@ -114,6 +116,22 @@ Examples:
                       ? explains. It keeps watching through a restart of the daemon."
     )]
     Watch,
+    /// Try it out: a site of its own on this machine, and keys to make trouble
+    #[command(
+        long_about = "Builds a LAN of its own in namespaces of this machine: members that run this very program, a \
+                      router that forwards to the shared address, and a client behind it that asks every millisecond \
+                      and notices everything. On a terminal it shows them live, with keys to kill, freeze, cut off \
+                      and stop members. With --script, or without a terminal, it performs a story and prints what \
+                      came of it. Needs no root where user namespaces are allowed, touches nothing of this machine, \
+                      and leaves nothing behind.",
+        after_help = "\
+Examples:
+  gatehouse demo
+  gatehouse demo --members 5 --profile fast
+  gatehouse demo --script cut --svg cut.svg
+  gatehouse demo --script tour --json | jq '.acts[] | {do, gap: .figures.gap_ms}'"
+    )]
+    Demo(DemoArgs),
     /// Hand the address to another machine, and stay
     #[command(
         long_about = "Hands the address to the next standby before this machine lets go of it, so that no request is \

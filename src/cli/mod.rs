@@ -65,6 +65,7 @@ fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
     let client = || Client::new(cli.control.clone().unwrap_or_else(default_control));
     match cli.command {
         Command::Run { config } => return (programs.run)(crate::config::load(&config)?, config),
+        Command::Demo(args) => return crate::demo::run(&args),
         Command::Status(output) => wait(status(&client(), output))?,
         Command::Members(output) => wait(members(&client(), output))?,
         Command::Events(args) => wait(events(&client(), args))?,
