@@ -146,7 +146,9 @@ pub struct Counters {
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refusal {
-    /// A short code that scripts can rely on.
+    /// A short code that scripts can rely on: `not-holder`, `nobody-to-take-it`, `invalid-configuration`,
+    /// `restart-needed`, `failed` from the daemon; `unavailable`, `timeout`, `stopping` when it cannot answer;
+    /// `bad-query`, `not-found`, `wrong-method`, `too-long`, `too-many-readers` for the request itself.
     pub error: String,
     /// One sentence for people, with what to do.
     pub message: String,

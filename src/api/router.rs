@@ -65,14 +65,16 @@ pub(super) struct Shared {
 
 /// Who holds, who else is there, and what is wrong.
 #[utoipa::path(get, tag = "site", path = "/v1/status", responses((status = 200, body = Status, description = "As this member sees it now")))]
-pub(super) async fn status(State(shared): State<Shared>) -> Json<Status> {
-    Json(Status::clone(&shared.door.status.borrow()))
+pub(super) async fn status(State(shared): State<Shared>) -> Response {
+    let status = Arc::clone(&shared.door.status.borrow());
+    Json(&*status).into_response()
 }
 
 /// The site's members.
 #[utoipa::path(get, tag = "site", path = "/v1/members", responses((status = 200, body = [Member], description = "Ordered by name; the same as in the status")))]
-pub(super) async fn members(State(shared): State<Shared>) -> Json<Vec<Member>> {
-    Json(shared.door.status.borrow().members.clone())
+pub(super) async fn members(State(shared): State<Shared>) -> Response {
+    let status = Arc::clone(&shared.door.status.borrow());
+    Json(&status.members).into_response()
 }
 
 /// What happened, and with `follow=true` what happens: one JSON object a line.
