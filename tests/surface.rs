@@ -291,9 +291,20 @@ fn every_command_has_a_page_a_completion_and_a_help() {
     let output = gatehouse(&folder, &["man", "--out", folder.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let script = text(&gatehouse(&folder, &["completions", "bash"]).output().unwrap().stdout);
-    for command in
-        ["run", "status", "members", "events", "give-up", "reload", "watch", "replay", "config", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "status",
+        "members",
+        "events",
+        "give-up",
+        "reload",
+        "watch",
+        "replay",
+        "demo",
+        "config",
+        "completions",
+        "man",
+    ] {
         let page = fs::read_to_string(folder.join(format!("gatehouse-{command}.1"))).unwrap();
         assert!(page.contains(".TH"), "{page}");
         assert!(script.contains(command), "bash completes {command}");

@@ -88,7 +88,7 @@ fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
 /// Says what went wrong, and answers with the exit code for it.
 fn explain(error: &anyhow::Error) -> ExitCode {
     if let Some(error) = error.downcast_ref::<ConfigError>() {
-        eprint!("{}", error.picture(paint::shows_colours(&io::stderr())));
+        say(&error.picture(paint::shows_colours(&io::stderr())));
         return ExitCode::from(EXIT_CODE);
     }
     if error.is::<Told>() {
@@ -98,9 +98,14 @@ fn explain(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("gatehouse: {error:#}");
+    say(&format!("gatehouse: {error:#}\n"));
     let no_daemon = error.downcast_ref::<client::Error>().is_some_and(client::Error::is_no_daemon);
     ExitCode::from(if no_daemon { NO_DAEMON } else { FAILED })
+}
+
+/// Nobody may be there to read it, and the exit code says it, too.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// A wrong configuration that has been explained on standard output.
