@@ -101,6 +101,12 @@ pub fn echo_request(version: IpVersion) -> [u8; 16] {
     body
 }
 
+/// The group that everybody with an address that ends like `target` hears (RFC 4291 2.7.1).
+pub fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = target.octets();
+    Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
+}
+
 /// A version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IpVersion {
@@ -220,12 +226,6 @@ fn target_mac(mut options: &[u8]) -> Option<MacBytes> {
         }
         options = options.get(length..)?;
     }
-}
-
-/// RFC 4291 2.7.1.
-fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
-    let [.., a, b, c] = target.octets();
-    Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
 }
 
 fn mac_addr(bytes: MacBytes) -> MacAddr {

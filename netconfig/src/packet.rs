@@ -25,6 +25,8 @@ const FRAME: usize = 256;
 pub(crate) struct Tap {
     sender: Socket,
     receiver: Readable,
+    /// Kept for its membership.
+    _group: Option<Socket>,
     index: u32,
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,
@@ -43,7 +45,11 @@ impl Tap {
         socket.attach_filter(&filter(v4, v6))?;
         socket.set_nonblocking(true)?;
         socket.bind(&link_address(index, ETH_P_ALL)?)?;
-        Ok(Tap { receiver: Readable::new(socket.try_clone()?)?, sender: socket, index, v4, v6 })
+        let group = v6.and_then(|v6| {
+            let joined = join(index, frame::solicited_node(v6));
+            joined.inspect_err(|error| tracing::debug!(%error, "cannot join the solicited-node group")).ok()
+        });
+        Ok(Tap { receiver: Readable::new(socket.try_clone()?)?, sender: socket, _group: group, index, v4, v6 })
     }
 
     /// The interface it listens on.
@@ -97,6 +103,14 @@ pub(crate) fn ping(interface: &str, target: IpAddr) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.send_to(&frame::echo_request(version), &SocketAddr::new(target, 0).into()).map(|_| ())
+}
+
+/// Joins a group on the interface: a switch that snoops on memberships then passes solicitations to every candidate,
+/// before it holds, and no member has to say so from the shared hardware address.
+fn join(index: u32, group: Ipv6Addr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
+    socket.join_multicast_v6(&group, index)?;
+    Ok(socket)
 }
 
 fn link_address(index: u32, protocol: u16) -> io::Result<SockAddr> {

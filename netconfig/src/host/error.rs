@@ -24,7 +24,7 @@ pub enum OpenError {
     /// The fence cannot work here. Nothing was changed.
     #[error("cannot fence the address")]
     Fence(#[source] NftError),
-    /// The kernel refused a step. What was done is undone by the next start.
+    /// The kernel refused a step. What was done before it was taken back.
     #[error("cannot set up the LAN interface")]
     Apply(#[from] ApplyError),
 }
@@ -50,12 +50,6 @@ impl OpenError {
 impl From<SeeError> for OpenError {
     fn from(error: SeeError) -> OpenError {
         OpenError::Apply(ApplyError::See(error))
-    }
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> OpenError {
-        OpenError::Socket(error)
     }
 }
 

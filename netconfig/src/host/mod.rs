@@ -65,7 +65,7 @@ impl Host {
     /// does not exist yet is waited for by [`Host::event`]. Must run inside a tokio runtime.
     ///
     /// # Errors
-    /// Without permission, or when the kernel refuses; nothing is left behind then but what `undo` tells of.
+    /// Without permission, or when the kernel refuses; what was done is taken back.
     pub async fn open(wanted: Wanted, undo: PathBuf) -> Result<Host, OpenError> {
         Host::open_with(wanted, undo, Protection::Owned).await
     }
@@ -90,10 +90,15 @@ impl Host {
         let undo = Undo::begin(undo, &wanted);
         let pending = VecDeque::new();
         let mut host = Host { wanted, seen, route, nft, route_events, nft_events, tap: None, undo, pending };
-        host.open_tap()?;
-        let steps = plan::plan(&host.seen, &host.wanted);
-        host.perform_all(&steps)?;
-        Ok(host)
+        match host.set_up() {
+            Ok(()) => Ok(host),
+            Err(error) => {
+                if let Err(error) = host.remove().await {
+                    tracing::warn!(%error, "cannot take back what was set up in part; the next start does");
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Puts the addresses on this machine. The gate stays as it is.
@@ -106,10 +111,11 @@ impl Host {
             self.wanted.configured = false;
             return Err(ApplyError::NoInterface);
         }
-        let steps = plan::plan(&self.seen, &self.wanted);
-        let result = match self.perform_all(&steps) {
-            // What was last seen may be out of date.
-            Err(_) => self.resync().await.map(|_| ()),
+        let result = match self.configure_as_last_seen() {
+            Err(error) => {
+                tracing::debug!(%error, "looking again before configuring");
+                self.resync().await.map(|_| ())
+            }
             done => done,
         };
         if result.is_err()
@@ -250,6 +256,19 @@ impl Host {
         }
         self.undo.finish();
         Ok(())
+    }
+
+    /// Only the fence is looked at again: an address must not get ahead of the news that its fence is gone.
+    fn configure_as_last_seen(&mut self) -> Result<(), ApplyError> {
+        self.seen.fence = self.nft.see()?;
+        let steps = plan::plan(&self.seen, &self.wanted);
+        self.perform_all(&steps)
+    }
+
+    fn set_up(&mut self) -> Result<(), ApplyError> {
+        self.open_tap().map_err(ApplyError::Tap)?;
+        let steps = plan::plan(&self.seen, &self.wanted);
+        self.perform_all(&steps)
     }
 
     fn carrier(&self) -> Option<&plan::Link> {

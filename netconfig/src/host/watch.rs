@@ -29,7 +29,7 @@ impl Host {
                 ready = heard(self.tap.as_ref()) => ready,
             };
             if let Err(error) = ready {
-                tracing::debug!(%error, "cannot wait for notifications");
+                tracing::error!(%error, "cannot wait for notifications");
                 std::future::pending::<()>().await;
             }
             self.react();

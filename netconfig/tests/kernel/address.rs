@@ -136,5 +136,7 @@ fn a_device_of_somebody_else_is_not_touched() {
             "{error:?}"
         );
         assert!(run("ip -d link show gh-eth0").contains("bridge"));
+        assert_eq!(run("nft list ruleset"), "", "what was done before is taken back");
+        assert!(!machine.undo.exists());
     });
 }

@@ -210,3 +210,13 @@ fn the_kernel_shows_the_rules_that_were_meant() {
         }
     });
 }
+
+#[test]
+fn an_address_does_not_get_ahead_of_a_lost_fence() {
+    lab(&format!("{HERE}::an_address_does_not_get_ahead_of_a_lost_fence"), |machine| async move {
+        let mut host = machine.open_host(Protection::Open).await;
+        run("nft flush ruleset");
+        host.configure().await.unwrap();
+        assert_eq!((who_has(DMZ4), who_has(DMZ6)), (None, None));
+    });
+}

@@ -37,7 +37,8 @@ pub fn lab<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Machine) -> F) 
     if !possible.is_ok_and(|output| output.status.success()) {
         assert!(std::env::var("LAB").as_deref() != Ok("require"), "cannot make namespaces, and LAB=require");
         // Not `eprintln!`, which the test runner would keep to itself.
-        writeln!(std::io::stderr(), "{test}: DID NOT RUN: namespaces cannot be made here").unwrap();
+        let message = format!("{test}: DID NOT RUN: namespaces cannot be made here\n");
+        std::io::stderr().write_all(message.as_bytes()).unwrap();
         return;
     }
     let output = Command::new("unshare")
@@ -109,14 +110,24 @@ impl Machine {
 
     /// Sends a datagram whose first bytes are these addresses.
     pub fn datagram(&self, mark: Option<u32>, v4: Ipv4Addr, v6: Ipv6Addr, to: SocketAddr) {
-        let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None).unwrap();
-        if let Some(mark) = mark {
-            socket.set_mark(mark).unwrap();
-        }
-        socket.bind_device(Some(b"eth0")).unwrap();
-        let payload = [&v4.octets()[..], &v6.octets(), &[7; 60]].concat();
-        socket.send_to(&payload, &to.into()).unwrap();
+        datagram_from("eth0", mark, [&v4.octets()[..], &v6.octets()].concat(), to);
     }
+}
+
+/// Sends what looks like a beacon for the DMZ addresses through another interface.
+pub fn beacon_from(interface: &str) {
+    let addresses = [&DMZ4.octets()[..], &DMZ6.octets()].concat();
+    datagram_from(interface, Some(MARK), addresses, SocketAddr::new(GROUP.into(), PORT));
+}
+
+fn datagram_from(interface: &str, mark: Option<u32>, addresses: Vec<u8>, to: SocketAddr) {
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None).unwrap();
+    if let Some(mark) = mark {
+        socket.set_mark(mark).unwrap();
+    }
+    socket.bind_device(Some(interface.as_bytes())).unwrap();
+    let payload = [&addresses[..], &[7; 60]].concat();
+    socket.send_to(&payload, &to.into()).unwrap();
 }
 
 /// Runs something in the router's namespace, on a thread of its own.

@@ -1,8 +1,10 @@
 //! How long the hot path of a takeover takes; printed, never judged.
 
+use netconfig::Event;
+use netconfig::nft::Protection;
 use tokio::time::Instant;
 
-use crate::lan::lab;
+use crate::lan::{expect, lab, run};
 
 const HERE: &str = module_path!();
 
@@ -35,5 +37,10 @@ fn the_hot_path_is_measured() {
         assert_eq!(host.resync().await.unwrap(), []);
         println!("\nmeasured resync: {:?}", start.elapsed());
         host.remove().await.unwrap();
+        let mut host = machine.open_host(Protection::Open).await;
+        run("nft flush ruleset");
+        let start = Instant::now();
+        expect(&mut host, |event| *event == Event::FenceLost).await;
+        println!("\nmeasured fence back: {:?} after `nft flush ruleset` ended", start.elapsed());
     });
 }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netconfig::Event;
+use netconfig::{Carrier, Event, Host, Wanted};
 
-use crate::lan::{DMZ4, DMZ6, VIRTUAL_MAC, expect, lab, run, who_has};
+use crate::lan::{DMZ4, DMZ6, VIRTUAL_MAC, beacon_from, expect, in_lan, lab, run, who_has};
 
 const HERE: &str = module_path!();
 
@@ -87,5 +87,47 @@ fn the_gateway_is_found_and_asked() {
         assert!(asked("fd00::1".parse().unwrap()).await.unwrap().is_some());
         assert_eq!(asked([192, 168, 1, 77].into()).await.unwrap(), None);
         assert!(who_has([192, 168, 1, 2]).is_some(), "the machine's own address answers as ever");
+    });
+}
+
+#[test]
+fn a_candidate_is_a_member_of_the_solicited_node_group_before_it_holds() {
+    lab(
+        &format!("{HERE}::a_candidate_is_a_member_of_the_solicited_node_group_before_it_holds"),
+        |machine| async move {
+            let mut wanted = machine.wanted();
+            wanted.v6 = Some(("fd00::aa:bbcc".parse().unwrap(), 64));
+            let host = netconfig::Host::open(wanted, machine.undo.clone()).await.unwrap();
+            assert!(run("ip -6 maddress show dev eth0").contains("ff02::1:ffaa:bbcc"));
+            drop(host);
+            assert!(!run("ip -6 maddress show dev eth0").contains("ff02::1:ffaa:bbcc"));
+        },
+    );
+}
+
+#[test]
+fn a_standby_learns_from_the_holders_announcement() {
+    lab(&format!("{HERE}::a_standby_learns_from_the_holders_announcement"), |machine| async move {
+        let by_nic = Wanted { carrier: Carrier::Nic, ..machine.wanted() };
+        let mut standby = Host::open(by_nic.clone(), machine.undo.clone()).await.unwrap();
+        run("ip neighbour replace 192.168.1.11 lladdr 02:00:00:00:00:99 dev eth0 nud stale");
+        let wanted = Wanted { interface: "br0".to_owned(), ..by_nic.clone() };
+        let mac = in_lan(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut holder = Host::open(wanted, "/run/other-undo.json".into()).await.unwrap();
+                holder.configure().await.unwrap();
+                beacon_from("br0");
+                holder.announce().unwrap();
+                let mac = holder.carrier_mac().unwrap();
+                holder.remove().await.unwrap();
+                mac
+            })
+        });
+        expect(&mut standby, |event| *event == Event::AddressSeen { mac }).await;
+        let [a, b, c, d, e, f] = mac;
+        let mac = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        let cache = run("ip neighbour show 192.168.1.11 dev eth0");
+        assert!(cache.contains(&mac), "{cache}");
     });
 }
