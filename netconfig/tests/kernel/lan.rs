@@ -173,6 +173,11 @@ pub fn answers_ip(address: impl Into<IpAddr>) -> bool {
 
 /// Waits for an event that is `expected`; others are let through. Fails after 3 s.
 pub async fn expect(host: &mut Host, expected: impl Fn(&Event) -> bool) {
+    expect_within(Duration::from_secs(3), host, expected).await;
+}
+
+/// Waits for an event that is `expected`; others are let through.
+pub async fn expect_within(time: Duration, host: &mut Host, expected: impl Fn(&Event) -> bool) {
     let wait = async {
         loop {
             let event = host.event().await;
@@ -181,7 +186,7 @@ pub async fn expect(host: &mut Host, expected: impl Fn(&Event) -> bool) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(3), wait).await.unwrap();
+    tokio::time::timeout(time, wait).await.unwrap();
 }
 
 /// Runs a command line; answers with what it printed.
