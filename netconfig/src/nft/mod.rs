@@ -1,7 +1,7 @@
 //! The fence: one nftables table of family `netdev` on the LAN interface, by netlink.
 //!
 //! Its egress chain sees marked beacons leave and renews the lease of the address they name; both chains drop what
-//! would make this machine answer for an address whose lease has run out ([`rules`]). Frames of the macvlan pass the
+//! would make this machine answer for an address whose lease has run out (`rules`). Frames of the macvlan pass the
 //! LAN interface's hooks too, so one table guards both.
 //!
 //! **Invariant:** the table is only ever replaced in one transaction, with empty leases: the gate is shut afterwards.
