@@ -28,12 +28,16 @@ const DEFENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(2);
 
 impl Machine {
-    /// Takes the address in `term`: on the machine first, then the gate, then the announcement.
+    /// Takes the address in `term` or a later one: on the machine first, then the gate, then the announcement.
     pub(super) fn claim(&mut self, now: Time, term: Term, reason: Reason, out: &mut Vec<Effect>) {
         if !self.is_candidate() {
-            return;
+            // It became an observer while it was handing over, and that went wrong.
+            self.drop_address(now, out);
+            return self.enter(Phase::Observer(None), Reason::Reload, out);
         }
         let silence = self.following().map(|following| now.since(following.heard));
+        // A higher term may have been heard since this one was handed over.
+        let term = term.max(self.term.next());
         self.term = term;
         if !self.configured {
             self.configured = true;

@@ -49,6 +49,11 @@ fn frame_claim() {
     fuzz("frame-claim");
 }
 
+#[test]
+fn election_step() {
+    fuzz("election-step");
+}
+
 /// No target is forgotten here.
 #[test]
 fn every_target_has_its_test() {

@@ -1,5 +1,8 @@
 //! What is fuzzed, and what each decoder promises beyond not panicking.
 
+#[path = "election.rs"]
+mod election;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -22,6 +25,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("duration-parse", duration_parse),
     ("dns-reply", dns_reply),
     ("frame-claim", frame_claim),
+    ("election-step", election::election_step),
 ];
 
 /// A datagram that decodes encodes to the very same bytes: no two byte strings have one meaning.
