@@ -46,9 +46,9 @@ pub fn write(folder: &Path, rows: &[Row]) -> io::Result<()> {
 /// A table for people: median/maximum in milliseconds, or in pieces where the head says so.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| fault | daemon | members | n | base gap | gap | takeover | lost | lost after | dual ARP | dual address \
+        "| fault | daemon | members | n | base gap | gap | takeover | lost | lost after | dual ARP | apart | dual address \
          | old answers | heal gap | heal dual ARP | holders |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let takeovers: Vec<f64> = row.outcomes.iter().filter_map(|outcome| outcome.first.takeover_ms).collect();
@@ -61,6 +61,7 @@ pub fn table(rows: &[Row]) -> String {
             cell(&row.first(|f| f.lost as f64)),
             cell(&row.first(|f| f.lost_after_takeover as f64)),
             cell(&row.first(|f| f.dual_arp_ms)),
+            cell(&row.first(|f| f.dual_arp_apart_ms)),
             cell(&row.first(|f| f.dual_address_ms)),
             cell(&row.first(|f| f.old_answers as f64)),
             cell(&row.second(|f| f.gap_ms)),

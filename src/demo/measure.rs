@@ -4,7 +4,8 @@
 //! - *gap*: the longest time between two answers that arrived one after the other. With a probe every millisecond
 //!   a busy machine shows gaps without any fault; the *base gap* of the second before the fault says how large.
 //! - *takeover*: from the fault to the first answer by somebody other than the old holder.
-//! - *dual*: rounds in which two members said yes, times the period of the rounds.
+//! - *dual*: rounds in which two members said yes, times the period of the rounds. A member in a blackhole says yes to
+//!   the observer, whose questions reach it by another way, but to nobody else; so it is also counted apart.
 
 use std::time::Duration;
 
@@ -56,6 +57,26 @@ pub struct Record {
     pub address: Vec<Round>,
     /// The time between two of these rounds.
     pub address_period: Duration,
+    /// Who could not be reached by the others, although its own link looked fine.
+    pub silences: Vec<Silence>,
+}
+
+/// A member whose frames were dropped on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Who.
+    pub member: Member,
+    /// Since when.
+    pub from: Time,
+    /// Until when; none if it still is.
+    pub to: Option<Time>,
+}
+
+impl Silence {
+    /// Whether a member was silent at a moment.
+    fn covers(&self, member: Member, at: Time) -> bool {
+        self.member == member && at >= self.from && self.to.is_none_or(|to| at < to)
+    }
 }
 
 /// A stretch of time in which something was done to the site.
@@ -84,8 +105,10 @@ pub struct Figures {
     pub lost_after_takeover: usize,
     /// Answers by the old holder that arrived after somebody else's first answer.
     pub old_answers: usize,
-    /// How long two members answered ARP at once, milliseconds.
+    /// How long two members answered ARP at once that could both be reached by others, milliseconds.
     pub dual_arp_ms: f64,
+    /// The same, counting also members that nobody could reach, milliseconds.
+    pub dual_arp_apart_ms: f64,
     /// How long two members had the address at once, milliseconds.
     pub dual_address_ms: f64,
     /// Who gave the last answer.
@@ -109,6 +132,10 @@ impl Record {
             |from: Time| self.probes.iter().filter(|p| p.sent >= from && p.sent < end && p.answer.is_none()).count();
         let old_answers =
             |from: Time| answers.iter().filter(|(at, by)| *at > from && within(at) && Some(*by) == holder).count();
+        let dual = |rounds: &[Round], period: Duration, count: &dyn Fn(&Round) -> usize| {
+            let twice = rounds.iter().filter(|round| within(&round.at) && count(round) > 1).count();
+            millis(period * u32::try_from(twice).unwrap_or(u32::MAX))
+        };
         let times: Vec<Time> = answers.iter().map(|(at, _)| *at).collect();
         Figures {
             base_gap_ms: millis(longest_gap(&times, fault - BASE, fault)),
@@ -117,10 +144,17 @@ impl Record {
             lost: lost(fault),
             lost_after_takeover: takeover.map_or(0, lost),
             old_answers: takeover.map_or(0, old_answers),
-            dual_arp_ms: millis(dual(&self.arp, fault, end, self.arp_period)),
-            dual_address_ms: millis(dual(&self.address, fault, end, self.address_period)),
+            dual_arp_ms: dual(&self.arp, self.arp_period, &|round| self.reachable(round)),
+            dual_arp_apart_ms: dual(&self.arp, self.arp_period, &|round| round.yes.len()),
+            dual_address_ms: dual(&self.address, self.address_period, &|round| round.yes.len()),
             holder_after: answers.iter().rev().find(|(at, _)| *at < end).map(|(_, by)| *by),
         }
+    }
+
+    /// How many members said yes that others could reach.
+    fn reachable(&self, round: &Round) -> usize {
+        let silent = |member| self.silences.iter().any(|silence| silence.covers(member, round.at));
+        round.yes.iter().filter(|member| !silent(*member)).count()
     }
 }
 
@@ -150,11 +184,6 @@ fn longest_gap(answers: &[Time], from: Time, to: Time) -> Duration {
         last = at;
     }
     longest
-}
-
-fn dual(rounds: &[Round], from: Time, to: Time, period: Duration) -> Duration {
-    let count = rounds.iter().filter(|round| round.at >= from && round.at < to && round.yes.len() > 1).count();
-    period * u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -210,6 +239,16 @@ mod tests {
         let arp = vec![round(0, 2), round(5, 1), round(10, 2), round(15, 3), round(20, 0)];
         let seen = Record { arp, arp_period: Duration::from_millis(5), ..Record::default() };
         assert_eq!(seen.figures(window(5, 30)).dual_arp_ms, 10.0);
+    }
+
+    #[test]
+    fn one_that_nobody_reaches_is_counted_apart() {
+        let both = |at| Round { at: Time::from_millis(at), yes: Member::first(2).collect::<MemberSet>() };
+        let silences = vec![Silence { member: member(1), from: Time::from_millis(5), to: Some(Time::from_millis(10)) }];
+        let arp = vec![both(0), both(5), both(10)];
+        let seen = Record { arp, arp_period: Duration::from_millis(5), silences, ..Record::default() };
+        let figures = seen.figures(window(0, 30));
+        assert_eq!((figures.dual_arp_ms, figures.dual_arp_apart_ms), (10.0, 15.0));
     }
 
     #[test]

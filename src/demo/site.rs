@@ -11,7 +11,7 @@ use super::client::Client;
 use super::daemon::{Daemon, Life};
 use super::deed::Deed;
 use super::inside::FOLDER;
-use super::measure::{Probe, Record};
+use super::measure::{Probe, Record, Silence};
 use super::member::{MAX_MEMBERS, Member, MemberSet};
 use super::net::Lan;
 use super::observe::Observer;
@@ -33,6 +33,7 @@ pub struct Site {
     client: Client,
     arp: Observer,
     address: Observer,
+    silences: Vec<Silence>,
     lan: Lan,
 }
 
@@ -69,7 +70,7 @@ impl Site {
         let client = Client::start(&lan)?;
         let arp = Observer::arp(&lan, ARP_PERIOD)?;
         let address = Observer::address(&lan, ADDRESS_PERIOD)?;
-        Ok(Site { seats, software, client, arp, address, lan })
+        Ok(Site { seats, software, client, arp, address, silences: Vec::new(), lan })
     }
 
     /// Starts the daemons of all members, in order.
@@ -175,6 +176,7 @@ impl Site {
             arp_period: self.arp.period,
             address: self.address.since(from),
             address_period: self.address.period,
+            silences: self.silences.clone(),
         }
     }
 
@@ -208,8 +210,15 @@ impl Site {
     }
 
     fn note_cable(&mut self, member: Member, cable: Cable) {
+        let now = clock::now();
         if let Some(place) = self.seats.get_mut(member.index()) {
             place.cable = cable;
+        }
+        for silence in self.silences.iter_mut().filter(|silence| silence.member == member) {
+            silence.to.get_or_insert(now);
+        }
+        if cable == Cable::Silent {
+            self.silences.push(Silence { member, from: now, to: None });
         }
     }
 

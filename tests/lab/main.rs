@@ -3,11 +3,13 @@
 //! Each test runs this program again inside a private machine (`gatehouse::demo::inside`), one at a time, because
 //! they measure. A lab that cannot run here says so on standard error; with `LAB=require` it fails instead.
 
+mod demo;
+mod faults;
 mod health;
 mod lan;
 
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -25,19 +27,24 @@ fn lab<F: FnOnce() -> Result<()>>(body: F) {
         return body().unwrap_or_else(|error| panic!("{error:#}"));
     }
     let test = test_of::<F>();
-    if let Some(obstacle) = inside::obstacle() {
-        assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {obstacle}");
-        // Not `eprintln!`, which is hidden for a test that passes.
-        writeln!(std::io::stderr(), "SKIPPED {test}: {obstacle}").unwrap();
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = alone(test) else { return };
     let mut run = Run::of_this_program().unwrap();
     let output = run.command.args(["--exact", test, "--nocapture", "--test-threads=1"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     let passed = output.status.success() && said.contains("1 passed");
     assert!(passed, "{test} failed inside ({}):\n{said}{complained}", output.status);
+}
+
+/// The right to run a lab, one at a time; none, said loudly, where labs cannot run.
+fn alone(test: &str) -> Option<MutexGuard<'static, ()>> {
+    if let Some(obstacle) = inside::obstacle() {
+        assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {obstacle}");
+        // Not `eprintln!`, which is hidden for a test that passes.
+        writeln!(std::io::stderr(), "SKIPPED {test}: {obstacle}").unwrap();
+        return None;
+    }
+    Some(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 static ALONE: Mutex<()> = Mutex::new(());

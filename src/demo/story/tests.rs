@@ -1,3 +1,5 @@
+//! Stories are read, refused, aimed and judged as they say.
+
 use super::*;
 
 #[test]
