@@ -18,7 +18,7 @@ pub const DMZ4: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 11);
 pub const DMZ6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x11);
 pub const VIRTUAL_MAC: MacBytes = [2, 0, 0x5e, 0, 1, 0x11];
 pub const MARK: u32 = 0x4748;
-pub const LEASE: Duration = Duration::from_millis(400);
+pub const LEASE: Duration = Duration::from_millis(1000);
 const PORT: u16 = 7172;
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 71, 72);
 const INSIDE: &str = "NETCONFIG_LAB_INSIDE";
@@ -148,7 +148,7 @@ pub fn who_has(address: impl Into<IpAddr>) -> Option<MacBytes> {
     let address = address.into();
     in_lan(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(netconfig::arp_resolve("br0", address, Duration::from_millis(60))).unwrap()
+        runtime.block_on(netconfig::arp_resolve("br0", address, Duration::from_millis(150))).unwrap()
     })
 }
 
@@ -163,7 +163,7 @@ pub fn answers_ip(address: impl Into<IpAddr>) -> bool {
         let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = std::net::UdpSocket::bind((any, 0)).unwrap();
         socket.connect((address, 9)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(250))).unwrap();
         socket.send(b"anybody there?").unwrap();
         socket.recv(&mut [0; 16]).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     });
