@@ -20,6 +20,9 @@ const KERNEL_EXPIRES: Duration = Duration::from_secs(4);
 /// A prepared successor waits this long for the word before it takes the address off again.
 const PREPARED_FOR: Duration = Duration::from_millis(500);
 
+/// The listed successors.
+const QUEUE: u32 = crate::wire::MAX_SUCCESSORS as u32;
+
 impl Machine {
     pub(super) fn beacon_heard(&mut self, now: Time, sender: &Sender, beacon: &Beacon, out: &mut Vec<Effect>) {
         let claim = Claim { term: sender.term, priority: beacon.member.priority, node: sender.node };
@@ -31,6 +34,7 @@ impl Machine {
             interval: beacon.interval,
             lease: beacon.lease,
             successors: beacon.successors.clone(),
+            turn: self.turn(sender.node, &beacon.successors),
             heard: now,
         };
         match &self.phase {
@@ -252,7 +256,7 @@ impl Machine {
 
     /// The holder said itself that it holds no longer: nobody need wait, only the order be kept.
     fn holder_gone(&mut self, now: Time, following: &Following, out: &mut Vec<Effect>) {
-        let wait = self.stagger() * self.turn(following);
+        let wait = self.place_in_line(following);
         self.start_asking(now, wait, Reason::HolderReleased, out);
     }
 
@@ -331,28 +335,36 @@ impl Machine {
     fn suspect_at(&self, following: &Following) -> Time {
         let own = self.settings.timing;
         let silence = own.suspect.max(following.interval * 3 / 2);
-        following.heard + silence + self.stagger() * self.turn(following)
+        following.heard + silence + self.place_in_line(following)
     }
 
     /// T, for the holder's lease as well as for our own timing, and for our turn.
     fn takeover_after(&self, following: &Following) -> Duration {
         let own = self.settings.timing;
         let margin = own.takeover.saturating_sub(own.lease);
-        own.takeover.max(following.lease + margin) + self.stagger() * self.turn(following)
+        own.takeover.max(following.lease + margin) + self.place_in_line(following)
     }
 
-    /// How many members act before this one: the successors first, in the holder's order; then everyone else.
-    fn turn(&self, following: &Following) -> u32 {
-        let listed = following.successors.iter().position(|node| *node == self.settings.node);
+    /// How long this member lets others act first. Whoever must not be chosen comes after everyone who may.
+    fn place_in_line(&self, following: &Following) -> Duration {
+        let unfit = u32::from(self.is_unfit()) * QUEUE;
+        self.stagger() * following.turn.saturating_add(unfit)
+    }
+
+    /// How many members act before this one: the successors first, in the holder's order; then everyone else. While
+    /// the order stays the same, so does this member's place in it.
+    fn turn(&self, holder: NodeId, successors: &[NodeId]) -> u32 {
+        let known = self.following().filter(|following| following.node == holder && following.successors == successors);
+        if let Some(following) = known {
+            return following.turn;
+        }
+        let listed = successors.iter().position(|node| *node == self.settings.node);
         let turn = listed.unwrap_or_else(|| {
             let mine = Fitness { health: self.health, priority: self.settings.priority, node: self.settings.node };
-            let fitter = self.roster.iter().filter(|other| {
-                other.may_claim() && other.fitness() > mine && !following.successors.contains(&other.node)
-            });
-            following.successors.len() + fitter.count()
+            let fitter = self.roster.iter().filter(|other| other.may_claim() && other.fitness() > mine);
+            successors.len() + fitter.filter(|other| !successors.contains(&other.node)).count()
         });
-        let unfit = usize::from(self.is_unfit()) * crate::wire::MAX_SUCCESSORS;
-        u32::try_from(turn + unfit).unwrap_or(u32::MAX)
+        u32::try_from(turn).unwrap_or(u32::MAX)
     }
 
     /// A member that never holds has nothing to take over.

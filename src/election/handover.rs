@@ -112,13 +112,11 @@ impl Machine {
         out.push(Effect::Note(Note::Holder { node: None, term: self.term }));
     }
 
-    /// The gate could not be shut: the word waits until the lease has run out. False: no word is waiting.
-    pub(super) fn postpone_go(&mut self, shut: Time) -> bool {
-        let Phase::HandingOver(HandingOver { stage: Stage::Going { resend, until, .. }, .. }) = &mut self.phase else {
-            return false;
-        };
-        (*resend, *until) = (shut, shut + GO_WITHIN);
-        true
+    /// The gate could not be shut: no word until the lease has run out.
+    pub(super) fn postpone_go(&mut self, shut: Time) {
+        if let Phase::HandingOver(HandingOver { stage: Stage::Going { resend, until, .. }, .. }) = &mut self.phase {
+            (*resend, *until) = (shut, shut + GO_WITHIN);
+        }
     }
 
     /// The successor's first beacon: the handover is done.
@@ -129,8 +127,7 @@ impl Machine {
     /// Offers the address to a healthier member at once, to a preferred one after its delay.
     pub(super) fn offer_if_better(&mut self, now: Time, out: &mut Vec<Effect>) {
         let Phase::Holding(holding) = &self.phase else { return };
-        let best = self.roster.successors().into_iter().next().and_then(|node| self.roster.get(node));
-        let Some(best) = best else { return };
+        let Some(best) = self.roster.first_successor() else { return };
         if now >= holding.next_offer && best.health > self.health {
             return self.start_handover(now, After::Stay, Reason::Health, out);
         }
@@ -193,7 +190,7 @@ impl Machine {
         }
     }
 
-    fn after_handover(&mut self, now: Time, holder: Option<Following>, out: &mut Vec<Effect>) {
+    pub(super) fn after_handover(&mut self, now: Time, holder: Option<Following>, out: &mut Vec<Effect>) {
         let Phase::HandingOver(handover) = &self.phase else { return };
         if handover.reason == Reason::GiveUp {
             self.resting_until = now + REST;

@@ -179,6 +179,14 @@ impl Machine {
         }
     }
 
+    /// Somebody held in a newer term and was not heard doing so: it may have told others that it answers.
+    pub(super) fn overtaken(&mut self, now: Time, message: &Message, out: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Holding(_)) && !matches!(message, Message::Beacon(_) | Message::Released { .. })
+        {
+            self.heal(now, out);
+        }
+    }
+
     /// Somebody else answered for the address until now: every cache is told again who does.
     pub(super) fn heal(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.keep_beaconing(now, out);

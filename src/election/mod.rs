@@ -185,7 +185,7 @@ impl Machine {
             }
         }
         if self.overdue_release.is_some_and(|at| now >= at) {
-            self.say_released(out);
+            self.say_released(now, out);
         }
         match &self.phase {
             Phase::Down | Phase::Observer(_) | Phase::Standby(_) | Phase::Stopped => self.tick_following(now, out),
@@ -201,7 +201,10 @@ impl Machine {
         if matches!(self.phase, Phase::Stopped) || datagram.node == self.settings.node {
             return;
         }
-        self.term = self.term.max(datagram.term);
+        if datagram.term > self.term {
+            self.term = datagram.term;
+            self.overtaken(now, &datagram.message, out);
+        }
         let sender = Sender { node: datagram.node, address: from, term: datagram.term };
         match datagram.message {
             Message::Beacon(beacon) => {
@@ -321,23 +324,27 @@ impl Machine {
             // Beacons have ended, so the gate shuts by itself within a lease.
             Failure::ShutGate | Failure::Deconfigure => {
                 let shut = now + self.settings.timing.lease;
-                if failure == Failure::Deconfigure || !self.postpone_go(shut) {
-                    self.overdue_release = Some(shut);
-                }
+                self.overdue_release = Some(shut);
+                self.postpone_go(shut);
             }
         }
     }
 
-    fn say_released(&mut self, out: &mut Vec<Effect>) {
+    fn say_released(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.overdue_release = None;
-        if !self.configured {
-            out.push(Effect::Deconfigure);
-            out.push(self.to_group(Message::Released { leaving: self.stopping }));
-            if self.stopping && !matches!(self.phase, Phase::Stopped) {
-                self.finish(out);
-            } else if self.stopping {
-                out.push(Effect::Finished);
-            }
+        if self.configured {
+            return;
+        }
+        out.push(Effect::Deconfigure);
+        let handing_over = matches!(&self.phase, Phase::HandingOver(handover) if !handover.still_holding());
+        match &self.phase {
+            Phase::HandingOver(_) if handing_over && self.stopping => self.leave(out),
+            _ => out.push(self.to_group(Message::Released { leaving: self.stopping })),
+        }
+        match &self.phase {
+            Phase::HandingOver(_) if handing_over => self.after_handover(now, None, out),
+            Phase::Stopped if !handing_over => out.push(Effect::Finished),
+            _ => {}
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Following {
     pub interval: Duration,
     pub lease: Duration,
     pub successors: Vec<NodeId>,
+    /// How many members act before this one when the holder falls silent.
+    pub turn: u32,
     pub heard: Time,
 }
 

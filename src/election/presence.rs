@@ -28,6 +28,8 @@ const MISSED: u32 = 3;
 pub(super) struct Pace {
     next: Option<Time>,
     last: Option<Time>,
+    /// The next one is not of the regular ones.
+    hastened: bool,
 }
 
 impl Pace {
@@ -41,7 +43,9 @@ impl Pace {
     }
 
     fn by(&mut self, at: Time) {
-        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+        if self.next.is_none_or(|next| at < next) {
+            (self.next, self.hastened) = (Some(at), true);
+        }
     }
 }
 
@@ -55,9 +59,12 @@ impl Machine {
             return;
         };
         let interval = self.presence_interval();
-        let jitter = self.random.below(interval / 5);
-        self.pace.last = Some(now);
-        self.pace.next = Some(now + interval - interval / 10 + jitter);
+        // What made this member speak up early made others, too; from here they spread over the whole interval.
+        let wait = match std::mem::take(&mut self.pace.hastened) {
+            true => SHORTEST / 2 + self.random.below(interval),
+            false => interval - interval / 10 + self.random.below(interval / 5),
+        };
+        (self.pace.last, self.pace.next) = (Some(now), Some(now + wait));
         let presence = Presence { member: self.info(now), stance, next_within: interval * MISSED };
         out.push(self.to_group(Message::Presence(presence)));
     }
@@ -77,9 +84,8 @@ impl Machine {
         let entry = Entry { node: sender.node, address: sender.address, info, doing, silent_for };
         if self.roster.enter(now, entry) {
             out.push(Effect::Note(Note::Joined { node: sender.node, name: info.name.clone() }));
-            let spread = self.presence_interval() / 2;
-            let at = now + self.random.below(spread.max(SPACING));
-            self.pace.by(at);
+            let at = now + self.random.below(self.presence_interval() / 2);
+            self.pace.by(self.pace.last.map_or(at, |last| at.max(last + SHORTEST)));
         }
     }
 

@@ -102,6 +102,11 @@ impl Roster {
         fit.iter().take(MAX_SUCCESSORS).map(|member| member.node).collect()
     }
 
+    /// The fittest who may take over.
+    pub(super) fn first_successor(&self) -> Option<&Member> {
+        self.iter().filter(|member| member.may_take_over()).max_by_key(|member| member.fitness())
+    }
+
     /// Enters a sign of life; true if the member was not known.
     pub(super) fn enter(&mut self, now: Time, entry: Entry<'_>) -> bool {
         let new = !self.members.contains_key(&entry.node);

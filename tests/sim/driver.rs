@@ -55,7 +55,8 @@ impl World {
         }
         let Some(daemon) = &mut self.nodes[to].daemon else { return };
         let fresh = (datagram.epoch, datagram.sequence);
-        let newest = daemon.newest.entry(from).or_insert((BootEpoch(0), Sequence(0)));
+        daemon.newest.resize(self.check.nodes(), (BootEpoch(0), Sequence(0)));
+        let newest = &mut daemon.newest[from];
         let room = daemon.inbox.len() < INBOX;
         if !room || fresh <= *newest {
             if fresh != *newest {

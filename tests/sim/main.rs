@@ -7,6 +7,7 @@
 
 mod check;
 mod clock;
+mod crowd;
 mod driver;
 mod faults;
 mod kernel;
@@ -15,6 +16,8 @@ mod network;
 mod node;
 mod random;
 mod rng;
+mod starts;
+mod stories;
 #[path = "../transcript/mod.rs"]
 mod transcript;
 mod world;

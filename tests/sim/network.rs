@@ -16,6 +16,8 @@ pub struct Network {
     pub slowest: Duration,
     /// Packets lost, per thousand and receiver.
     pub loss: u32,
+    /// Beacons alone are lost.
+    pub deaf_to_beacons: bool,
     /// Packets that come twice, per thousand and receiver.
     pub duplicate: u32,
     /// Packets of one sender may overtake each other.
@@ -47,6 +49,7 @@ impl Network {
             fastest,
             slowest,
             loss: 0,
+            deaf_to_beacons: false,
             duplicate: 0,
             reorder: false,
             delay: Duration::ZERO,

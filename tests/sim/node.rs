@@ -1,6 +1,6 @@
 //! One machine on the LAN: its clock, its kernel, what its disk remembers, and its daemon while that runs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub struct Daemon {
     /// Datagrams sent.
     pub sequence: Sequence,
     /// The newest datagram of every sender: older ones are replays.
-    pub newest: BTreeMap<usize, (BootEpoch, Sequence)>,
+    pub newest: Vec<(BootEpoch, Sequence)>,
     /// Ticks taken at one moment; more than a few are a busy loop.
     pub ticks: (Time, u32),
 }
@@ -137,7 +137,7 @@ impl Daemon {
             busy_until: Time::ZERO,
             began: Time::ZERO,
             sequence: Sequence(0),
-            newest: BTreeMap::new(),
+            newest: Vec::new(),
             ticks: (Time::ZERO, 0),
         }
     }

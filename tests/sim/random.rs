@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gatehouse::election::{Note, Prefer, Role, State, Timing};
+use gatehouse::election::{Prefer, Role, State, Timing};
 use gatehouse::units::{Priority, Time};
 
 use super::faults::{self, Fault, Schedule};
@@ -149,11 +149,6 @@ fn describe(setup: &Setup, schedule: &Schedule, healed: Time) -> String {
     }
     text.push_str(&format!("{:>10.3} ms  everything heals\n", healed.as_nanos() as f64 / 1e6));
     text
-}
-
-/// Whether a note tells of a change of holder or role.
-pub fn is_takeover(note: &Note) -> bool {
-    matches!(note, Note::Takeover { .. })
 }
 
 #[test]

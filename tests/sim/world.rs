@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gatehouse::election::{Prefer, Role, Timing};
 use gatehouse::units::{Mac, Priority, Time};
-use gatehouse::wire::Datagram;
+use gatehouse::wire::{Datagram, Message};
 
 use super::check::Checker;
 use super::faults::Fault;
@@ -180,11 +180,6 @@ impl World {
         self.queue.push(Reverse(Event { at, count: self.count, what }));
     }
 
-    /// Lets a fault happen at once.
-    pub fn now(&mut self, fault: Fault) {
-        self.apply(fault);
-    }
-
     /// Lets time pass.
     ///
     /// # Errors
@@ -281,7 +276,8 @@ impl World {
     /// Sends a datagram on its way to one receiver.
     pub fn carry(&mut self, from: usize, to: usize, datagram: &Rc<Datagram>) {
         let linked = self.nodes[from].kernel.link && self.nodes[to].kernel.link;
-        let fate = if linked { self.net.fate(&mut self.rng, self.now, (from, to)) } else { Fate::Lost };
+        let unheard = self.net.deaf_to_beacons && matches!(datagram.message, Message::Beacon(_));
+        let fate = if linked && !unheard { self.net.fate(&mut self.rng, self.now, (from, to)) } else { Fate::Lost };
         let on_time = self.now + self.net.slowest;
         let arrive = |world: &mut World, at: Time| {
             let late = at > on_time;
