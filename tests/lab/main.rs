@@ -3,6 +3,8 @@
 //! Each test runs this program again inside a private machine (`gatehouse::demo::inside`), one at a time, because
 //! they measure. A lab that cannot run here says so on standard error; with `LAB=require` it fails instead.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
 mod demo;
 mod faults;
 mod health;
@@ -41,6 +43,7 @@ fn alone(test: &str) -> Option<MutexGuard<'static, ()>> {
     if let Some(obstacle) = inside::obstacle() {
         assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {obstacle}");
         // Not `eprintln!`, which is hidden for a test that passes.
+        #[allow(clippy::explicit_write, reason = "the test runner would keep `eprintln!` to itself")]
         writeln!(std::io::stderr(), "SKIPPED {test}: {obstacle}").unwrap();
         return None;
     }
