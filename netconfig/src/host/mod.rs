@@ -305,6 +305,17 @@ impl Host {
         Ok(())
     }
 
+    /// Without a fence there must be no address.
+    fn take_off_unfenced(&mut self) {
+        let ours = self.seen.addresses.iter().filter(|address| plan::is_dmz(&self.wanted, address.ip));
+        for address in ours.copied().collect::<Vec<_>>() {
+            tracing::error!(ip = %address.ip, "cannot put up the fence: taking the address off");
+            if let Err(error) = self.perform(&Step::DeleteAddress(address)) {
+                tracing::error!(%error, "cannot take the address off");
+            }
+        }
+    }
+
     fn perform_all(&mut self, steps: &[Step]) -> Result<(), ApplyError> {
         steps.iter().try_for_each(|step| self.perform(step))
     }
@@ -316,7 +327,11 @@ impl Host {
         {
             self.undo.note(key, now);
         }
-        perform(&mut self.route, &mut self.nft, &self.seen, &self.wanted, step)?;
+        let done = perform(&mut self.route, &mut self.nft, &self.seen, &self.wanted, step);
+        if done.is_err() && matches!(step, Step::PutFence(_)) {
+            self.take_off_unfenced();
+        }
+        done?;
         plan::apply(&mut self.seen, &self.wanted, step);
         if let (Step::CreateCarrier { .. } | Step::CarrierUp, Some(name)) = (step, plan::carrier_name(&self.wanted)) {
             self.seen.carrier = self.route.link(name).map_err(|error| ApplyError::step(step, error))?;

@@ -10,7 +10,7 @@ use super::{Event, Host, fence_stands};
 use crate::Wanted;
 use crate::netlink::Message;
 use crate::packet::Tap;
-use crate::plan::{self, Address, Place, Seen, Step};
+use crate::plan::{self, Address, Place, Seen, SeenFence, Step};
 use crate::route;
 use crate::seen::see;
 
@@ -58,23 +58,11 @@ impl Host {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "cannot look at the fence"),
         }
-        self.restore_fence(index);
-        self.pending.push_back(Event::FenceLost);
-    }
-
-    /// Without a fence there must be no address.
-    fn restore_fence(&mut self, index: u32) {
-        let spec = plan::fence_spec(&self.wanted, index);
-        let Err(error) = self.perform(&Step::PutFence(spec)) else { return };
-        tracing::error!(%error, "cannot put the fence back: taking the address off");
-        let addresses: Vec<Address> =
-            self.seen.addresses.iter().filter(|address| plan::is_dmz(&self.wanted, address.ip)).copied().collect();
-        for address in addresses {
-            if let Err(error) = self.perform(&Step::DeleteAddress(address)) {
-                tracing::error!(%error, "cannot take the address off");
-            }
+        if let Err(error) = self.perform(&Step::PutFence(plan::fence_spec(&self.wanted, index))) {
+            tracing::error!(%error, "cannot put the fence back");
+            self.pending.push_back(Event::AddressLost);
         }
-        self.pending.push_back(Event::AddressLost);
+        self.pending.push_back(Event::FenceLost);
     }
 
     fn look(&mut self) {
@@ -146,6 +134,10 @@ fn surprises(before: &Seen, now: &Seen, wanted: &Wanted) -> Vec<Event> {
         (Some(_), None) => events.push(Event::Link { up: false }),
         (Some(_), Some(_)) | (None, None) => {}
     }
+    let fenced = |seen: &Seen| matches!(seen.fence, SeenFence::Intact { .. });
+    if now.nic.is_some() && fenced(before) && !fenced(now) {
+        events.push(Event::FenceLost);
+    }
     let dmz = |seen: &Seen| {
         let ips = seen.addresses.iter().map(|address| address.ip);
         ips.filter(|ip| plan::is_dmz(wanted, *ip)).count()
@@ -193,6 +185,14 @@ mod tests {
         assert_eq!(surprises(&before, &now, &wanted), []);
         wanted.configured = true;
         assert_eq!(surprises(&before, &now, &wanted), [Event::AddressLost]);
+    }
+
+    #[test]
+    fn a_lost_fence_is_told_however_it_was_noticed() {
+        let now = fake::seen();
+        let before = Seen { fence: SeenFence::Intact { index: 2, tag: 7 }, ..now.clone() };
+        assert_eq!(surprises(&before, &now, &fake::wanted()), [Event::FenceLost]);
+        assert_eq!(surprises(&now, &before, &fake::wanted()), []);
     }
 
     #[test]

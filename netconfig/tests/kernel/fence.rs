@@ -1,5 +1,6 @@
 //! The lease: who can open the gate, for how long, and what passes while it is shut.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -218,5 +219,29 @@ fn an_address_does_not_get_ahead_of_a_lost_fence() {
         run("nft flush ruleset");
         host.configure().await.unwrap();
         assert_eq!((who_has(DMZ4), who_has(DMZ6)), (None, None));
+    });
+}
+
+#[test]
+fn an_address_does_not_outlive_a_fence_that_cannot_be_put_back() {
+    lab(&format!("{HERE}::an_address_does_not_outlive_a_fence_that_cannot_be_put_back"), |machine| async move {
+        let mut host = machine.open_host(Protection::Open).await;
+        host.configure().await.unwrap();
+        run("nft flush ruleset");
+        // Somebody else takes the name, and keeps it.
+        let mut usurper =
+            std::process::Command::new("nft").arg("-i").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let line = b"add table netdev gatehouse-eth0 { flags owner; }\n";
+        usurper.stdin.as_mut().unwrap().write_all(line).unwrap();
+        while !run("nft list ruleset").contains("gatehouse-eth0") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        expect(&mut host, |event| *event == Event::AddressLost).await;
+        assert!(!run("ip -br address").contains("192.168.1.11"));
+        usurper.kill().unwrap();
+        usurper.wait().unwrap();
+        expect(&mut host, |event| *event == Event::FenceLost).await;
+        host.resync().await.unwrap();
+        assert_eq!((who_has(DMZ4), who_has(DMZ6)), (None, None), "back, fenced");
     });
 }
