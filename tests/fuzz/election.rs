@@ -64,15 +64,15 @@ impl Bench {
                 Input::Tick
             }
             5 => Input::AddressSeen { mac: Mac([bytes.next(); 6]) },
-            6 => Input::Link { up: bytes.next() % 2 == 0 },
+            6 => Input::Link { up: bytes.next().is_multiple_of(2) },
             7 => Input::FenceRestored,
             8 => Input::Health(Health(bytes.next() % 101)),
             9 => Input::GiveUp,
-            10 if bytes.next() % 8 == 0 => {
+            10 if bytes.next().is_multiple_of(8) => {
                 self.stopped = true;
                 Input::Stop
             }
-            11 if bytes.next() % 4 == 0 => {
+            11 if bytes.next().is_multiple_of(4) => {
                 let Settings { prefer, role, .. } = settings(bytes);
                 self.settings = Settings { prefer, role, ..self.settings.clone() };
                 Input::Reload(Box::new(self.settings.clone()))

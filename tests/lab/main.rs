@@ -43,7 +43,7 @@ fn alone(test: &str) -> Option<MutexGuard<'static, ()>> {
     if let Some(obstacle) = inside::obstacle() {
         assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {obstacle}");
         // Not `eprintln!`, which is hidden for a test that passes.
-        #[allow(clippy::explicit_write, reason = "the test runner would keep `eprintln!` to itself")]
+        #[allow(clippy::explicit_write, reason = "see above")]
         writeln!(std::io::stderr(), "SKIPPED {test}: {obstacle}").unwrap();
         return None;
     }
