@@ -140,6 +140,10 @@ impl Machine {
             Phase::Probing(probing) => probing.seen.note(mac, now),
             Phase::Asking(asking) => asking.seen.note(mac, now),
             Phase::Suspecting(suspecting) => {
+                if mac == suspecting.following.mac {
+                    // Its kernel still answers; the answer to a ping may carry another of its hardware addresses.
+                    suspecting.seen = Sightings::default();
+                }
                 suspecting.seen.note(mac, now);
                 suspecting.claim_at = suspecting.claim_at.max(now + question);
             }

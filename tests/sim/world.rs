@@ -246,6 +246,8 @@ impl World {
             let heard = self.net.passes(from, index) && self.net.passes(index, from);
             if index != from && heard && node.kernel.answers(self.now) {
                 answers.push(node.settings.mac);
+                // To the ping, from the LAN interface itself.
+                answers.push(Mac([0x0a, 0, 0, 0, 0, u8::try_from(index).unwrap_or(u8::MAX)]));
             }
         }
         for mac in answers {
