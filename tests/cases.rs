@@ -6,6 +6,10 @@
 
 #[path = "cases/config.rs"]
 mod config;
+#[path = "cases/election.rs"]
+mod election;
+#[path = "transcript/mod.rs"]
+mod transcript;
 #[path = "cases/wire.rs"]
 mod wire;
 
