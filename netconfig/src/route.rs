@@ -1,14 +1,12 @@
 //! Links, addresses and routes over rtnetlink: one function for each question and each change.
 
 use std::io;
-use std::net::IpAddr;
 
 use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::MacBytes;
@@ -138,24 +136,6 @@ impl Route {
         forgive(result, &[libc::EADDRNOTAVAIL, libc::ENODEV])
     }
 
-    /// The gateway of the default route through a link, IPv4 before IPv6, the lowest metric first.
-    pub(crate) fn default_gateway(&mut self, index: u32) -> io::Result<Option<IpAddr>> {
-        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let mut ask = RouteMessage::default();
-            ask.header.address_family = family;
-            let ask = RouteNetlinkMessage::GetRoute(ask);
-            let answer = self.requests.dump(ask.message_type(), &payload(&ask))?;
-            let gateways = answer.iter().filter_map(|message| match parse(message) {
-                Some(RouteNetlinkMessage::NewRoute(route)) => default_route(&route, index),
-                _ => None,
-            });
-            if let Some((_, gateway)) = gateways.min_by_key(|(metric, _)| *metric) {
-                return Ok(Some(gateway));
-            }
-        }
-        Ok(None)
-    }
-
     fn perform(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<Message>> {
         self.requests.ask(message.message_type(), flags, &payload(&message))
     }
@@ -223,26 +203,6 @@ fn address_message(index: u32, address: &Address) -> AddressMessage {
     message.header.family = if address.ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     message.attributes = vec![AddressAttribute::Local(address.ip), AddressAttribute::Address(address.ip)];
     message
-}
-
-fn default_route(route: &RouteMessage, index: u32) -> Option<(u32, IpAddr)> {
-    if route.header.destination_prefix_length != 0 || route.header.table != RouteHeader::RT_TABLE_MAIN {
-        return None;
-    }
-    let mut through = None;
-    let mut metric = 0;
-    let mut gateway = None;
-    for attribute in &route.attributes {
-        match attribute {
-            RouteAttribute::Oif(index) => through = Some(*index),
-            RouteAttribute::Priority(value) => metric = *value,
-            RouteAttribute::Gateway(RouteAddress::Inet(ip)) => gateway = Some(IpAddr::V4(*ip)),
-            RouteAttribute::Gateway(RouteAddress::Inet6(ip)) => gateway = Some(IpAddr::V6(*ip)),
-            _ => {}
-        }
-    }
-    (through == Some(index)).then_some(())?;
-    Some((metric, gateway?))
 }
 
 fn forgive<T>(result: io::Result<T>, codes: &[i32]) -> io::Result<()> {
