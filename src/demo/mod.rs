@@ -21,7 +21,7 @@ pub mod server;
 pub mod site;
 pub mod software;
 pub mod stage;
-mod status;
+pub mod status;
 pub mod story;
 pub mod timeline;
 mod worker;

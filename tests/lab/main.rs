@@ -9,6 +9,7 @@ mod demo;
 mod faults;
 mod health;
 mod lan;
+mod luck;
 
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -33,7 +33,8 @@ pub fn run(site: &mut Site, title: &str) -> Result<Book> {
     let controls = members.iter().map(|member| Ok(site.seat(*member)?.file("control.sock"))).collect::<Result<_>>()?;
     let statuses = Statuses::watch(controls)?;
     let mut terminal = ratatui::try_init().context("cannot use the terminal")?;
-    let screen = Screen { site, title, members, statuses, book: Book::open(), figures: Vec::new(), selected: 0 };
+    let selected = site.holder().map_or(0, Member::index);
+    let screen = Screen { site, title, members, statuses, book: Book::open(), figures: Vec::new(), selected };
     let done = screen.show(&mut terminal);
     ratatui::try_restore().context("cannot give the terminal back")?;
     done
@@ -123,7 +124,8 @@ impl Screen<'_> {
         if let (Some(done), Some(figures)) = (self.book.done().last(), self.figures.last_mut())
             && now.since(done.at) < WATCH
         {
-            *figures = done.figures(&self.site.record(done.at - super::measure::BASE), now);
+            let end = (now - strip::ON_ITS_WAY).max(done.at);
+            *figures = done.figures(&self.site.record(done.at - super::measure::BASE), end);
         }
     }
 

@@ -84,8 +84,8 @@ pub fn worst_gap(record: &Record, now: Time) -> f64 {
     millis(pairs.chain([still]).max().unwrap_or_default())
 }
 
-/// Answers take no longer than this when all is well.
-const ON_ITS_WAY: Duration = Duration::from_millis(30);
+/// Answers take no longer than this when all is well; younger probes may still be answered.
+pub const ON_ITS_WAY: Duration = Duration::from_millis(30);
 
 fn cell_of(at: Time, begin: Time) -> Option<usize> {
     (at >= begin).then(|| usize::try_from(at.since(begin).as_nanos() / CELL.as_nanos()).ok()).flatten()
