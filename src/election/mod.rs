@@ -26,6 +26,7 @@ mod effect;
 mod follow;
 mod handover;
 mod hold;
+mod leave;
 mod phase;
 mod presence;
 mod probe;
@@ -43,7 +44,7 @@ use std::time::Duration;
 use crate::units::{Health, Mac, NodeId, Priority, Term, Time};
 use crate::wire::{Datagram, MemberInfo, Message, Nonce};
 
-use phase::{After, Following, Phase};
+use phase::{Following, Phase};
 use presence::Pace;
 
 /// A member that gave the address up on request does not want it back for this long.
@@ -223,128 +224,6 @@ impl Machine {
             Message::Go { to, term } => self.go(now, &sender, to, term, out),
             Message::Released { leaving } => self.released(now, &sender, leaving, out),
             Message::Stale { .. } => {}
-        }
-    }
-
-    fn link(&mut self, now: Time, up: bool, out: &mut Vec<Effect>) {
-        match (up, &self.phase) {
-            (true, Phase::Down) if self.settings.role == Role::Observer => {
-                self.pace.soon(now);
-                self.enter(Phase::Observer(None), Reason::Start, out);
-            }
-            (true, Phase::Down) => self.start_probing(now, Reason::Start, out),
-            (false, Phase::Down | Phase::Stopped) | (true, _) => {}
-            (false, _) => {
-                self.drop_address(now, out);
-                self.enter(Phase::Down, Reason::LinkDown, out);
-                if self.stopping {
-                    self.finish(out);
-                }
-            }
-        }
-    }
-
-    fn health_changed(&mut self, now: Time, health: Health, out: &mut Vec<Effect>) {
-        if self.health != health {
-            self.health = health;
-            self.pace.soon(now);
-            self.offer_if_better(now, out);
-        }
-    }
-
-    fn stop(&mut self, now: Time, out: &mut Vec<Effect>) {
-        self.stopping = true;
-        match &self.phase {
-            Phase::Stopped => {}
-            Phase::Holding(_) => self.start_handover(now, After::Leave, Reason::Stop, out),
-            Phase::HandingOver(_) => {}
-            Phase::Down
-            | Phase::Observer(_)
-            | Phase::Probing(_)
-            | Phase::Standby(_)
-            | Phase::Suspecting(_)
-            | Phase::Prepared(_)
-            | Phase::Asking(_)
-            | Phase::Conflict(_) => {
-                self.drop_address(now, out);
-                self.leave(out);
-            }
-        }
-    }
-
-    fn reload(&mut self, now: Time, settings: Settings, out: &mut Vec<Effect>) {
-        let was = std::mem::replace(&mut self.settings, settings).role;
-        self.pace.soon(now);
-        match (was, self.settings.role, &self.phase) {
-            (Role::Observer, Role::Candidate, Phase::Observer(None)) => self.start_probing(now, Reason::Reload, out),
-            (Role::Observer, Role::Candidate, Phase::Observer(Some(following))) => {
-                let following = following.clone();
-                self.enter(Phase::Standby(following), Reason::Reload, out);
-            }
-            (Role::Candidate, Role::Observer, Phase::Holding(_)) => {
-                self.start_handover(now, After::Observe, Reason::Reload, out);
-            }
-            (Role::Candidate, Role::Observer, Phase::Down | Phase::HandingOver(_) | Phase::Stopped) => {}
-            (Role::Candidate, Role::Observer, _) => {
-                let following = self.following().cloned();
-                self.drop_address(now, out);
-                self.enter(Phase::Observer(following), Reason::Reload, out);
-            }
-            (Role::Observer, _, _) | (Role::Candidate, Role::Candidate, _) => {}
-        }
-    }
-
-    /// Takes the address off, if it is on; the gate first.
-    fn drop_address(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if self.configured {
-            self.configured = false;
-            self.held_until = Some(now);
-            out.extend([Effect::ShutGate, Effect::Deconfigure]);
-        }
-    }
-
-    /// Says goodbye for good, now or when what failed before has been made good.
-    fn leave(&mut self, out: &mut Vec<Effect>) {
-        if self.overdue_release.is_some() {
-            return self.enter(Phase::Stopped, Reason::Stop, out);
-        }
-        out.push(self.to_group(Message::Released { leaving: true }));
-        self.finish(out);
-    }
-
-    fn finish(&mut self, out: &mut Vec<Effect>) {
-        self.enter(Phase::Stopped, Reason::Stop, out);
-        out.push(Effect::Finished);
-    }
-
-    fn failed(&mut self, now: Time, failure: Failure, out: &mut Vec<Effect>) {
-        match failure {
-            Failure::Configure => self.cannot_configure(now, out),
-            Failure::Beacon => self.beacon_failed(now, out),
-            // Beacons have ended, so the gate shuts by itself within a lease.
-            Failure::ShutGate | Failure::Deconfigure => {
-                let shut = now + self.settings.timing.lease;
-                self.overdue_release = Some(shut);
-                self.postpone_go(shut);
-            }
-        }
-    }
-
-    fn say_released(&mut self, now: Time, out: &mut Vec<Effect>) {
-        self.overdue_release = None;
-        if self.configured {
-            return;
-        }
-        out.push(Effect::Deconfigure);
-        let handing_over = matches!(&self.phase, Phase::HandingOver(handover) if !handover.still_holding());
-        match &self.phase {
-            Phase::HandingOver(_) if handing_over && self.stopping => self.leave(out),
-            _ => out.push(self.to_group(Message::Released { leaving: self.stopping })),
-        }
-        match &self.phase {
-            Phase::HandingOver(_) if handing_over => self.after_handover(now, None, out),
-            Phase::Stopped if !handing_over => out.push(Effect::Finished),
-            _ => {}
         }
     }
 

@@ -24,8 +24,7 @@ const COMPLAINT: Duration = Duration::from_secs(30);
 
 impl Machine {
     pub(super) fn start_probing(&mut self, now: Time, reason: Reason, out: &mut Vec<Effect>) {
-        let timing = self.settings.timing;
-        let watch = timing.takeover.max(SHORTEST_WATCH) + timing.question;
+        let watch = self.watch();
         let penalty = if reason == Reason::CannotConfigure { PENALTY } else { Duration::ZERO };
         let probing =
             Probing { claim_at: now + watch + penalty, next_probe: now, in_turn: false, seen: Sightings::default() };
@@ -51,7 +50,7 @@ impl Machine {
     }
 
     pub(super) fn tick_probe(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let question = self.settings.timing.question;
+        let watch = self.watch();
         match &mut self.phase {
             Phase::Probing(probing) if now >= probing.claim_at => {
                 match probing.seen.last {
@@ -60,8 +59,7 @@ impl Machine {
                 };
             }
             Phase::Probing(probing) if now >= probing.next_probe => {
-                let step = probing.claim_at.since(now) / PROBES;
-                probing.next_probe = now + step.max(question);
+                probing.next_probe = now + watch / PROBES;
                 out.push(Effect::Probe);
             }
             Phase::Asking(_) => self.tick_asking(now, out),
@@ -162,6 +160,11 @@ impl Machine {
             | Phase::HandingOver(_)
             | Phase::Stopped => {}
         }
+    }
+
+    /// How long the LAN is watched before anything is said to be free.
+    fn watch(&self) -> Duration {
+        self.settings.timing.takeover.max(SHORTEST_WATCH) + self.settings.timing.question
     }
 
     /// The watch is over: asks, after giving fitter candidates that are probing too the time to ask first.

@@ -1,7 +1,8 @@
 //! `election/*.case`: a story told to one member's election machine, and everything it answers.
 //!
 //! A line is a command; what is indented below it is the complete answer, rewritten by `UPDATE=1`. `me` begins a
-//! story; `at 110ms …` hands an input over; `until 500ms` ticks at every deadline up to then. The member is n1; a
+//! story; `at 110ms …` hands an input over; `until 500ms` ticks at every deadline up to then, and `quietly 500ms` does
+//! so without a word of what another story tells already. The member is n1; a
 //! message's options are `from n2 term 3 successors n1,n3 priority 100 health 100 within 3000ms`. A `ready` carries
 //! the nonce of the last `prepare`. Every answer ends with the state and what the machine waits for.
 
@@ -44,6 +45,7 @@ fn tell(text: &str) -> String {
         match words[..] {
             [] | ["#", ..] => {}
             ["me", ..] => story = Some(Story::new(&options(&words[1..]))),
+            ["quietly", end] => story.as_mut().unwrap().until(time(end), &mut String::new()),
             ["until", end] => story.as_mut().unwrap().until(time(end), &mut told),
             ["at", at, ..] => {
                 let story = story.as_mut().unwrap();

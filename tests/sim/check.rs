@@ -48,6 +48,7 @@ pub struct Checker {
     terms: Vec<Term>,
     /// First beacon of each holdership: term, node, when.
     holderships: Vec<(Term, usize, Time)>,
+    /// When each node's daemon began to hear the others.
     started: Vec<Time>,
     stalled: Vec<Time>,
     violation: Option<String>,
@@ -119,6 +120,11 @@ impl Checker {
     /// A node's daemon began or ended standing still.
     pub fn stalled(&mut self, index: usize, now: Time) {
         self.stalled[index] = now;
+    }
+
+    /// A node was cut off until now: it may have missed a whole holdership.
+    pub fn rejoined(&mut self, index: usize, now: Time) {
+        self.started[index] = now;
     }
 
     /// A node's daemon was started.

@@ -129,10 +129,8 @@ impl World {
         let local = node.clock.local(self.now);
         let Some(daemon) = &mut node.daemon else { return };
         daemon.began = self.now;
-        if matches!(input, Input::Tick) {
-            let ticks = &mut daemon.ticks;
-            *ticks = (self.now, if ticks.0 == self.now { ticks.1 + 1 } else { 1 });
-        }
+        let again = daemon.ticks.0 == self.now && matches!(input, Input::Tick);
+        daemon.ticks = (self.now, if again { daemon.ticks.1 + 1 } else { 0 });
         let told = self.log.is_some().then(|| transcript::input(&input));
         let mut out = Vec::new();
         daemon.machine.step(local, input, &mut out);

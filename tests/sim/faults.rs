@@ -208,6 +208,7 @@ impl World {
             return;
         }
         self.nodes[node].kernel.link = up;
+        self.check.rejoined(node, self.now);
         if std::mem::take(&mut self.nodes[node].void_beacon) {
             self.check.excuse_site(self.now, "a beacon left into a dead cable");
         }

@@ -68,7 +68,7 @@ pub struct Daemon {
     pub sequence: Sequence,
     /// The newest datagram of every sender: older ones are replays.
     pub newest: Vec<(BootEpoch, Sequence)>,
-    /// Ticks taken at one moment; more than a few are a busy loop.
+    /// Ticks taken at one moment without any other input; more than a few are a busy loop.
     pub ticks: (Time, u32),
 }
 
