@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,13 +66,13 @@ impl Client {
     }
 }
 
-/// Asks the site's web page who it is, as seen from the internet.
+/// Asks the site's web page who it is, as seen from the internet: of [`PUBLIC`], or of the DMZ's IPv6 address.
 ///
 /// # Errors
 /// When nobody answers within a second, or not with a page.
-pub fn fetch(lan: &Lan) -> Result<String> {
+pub fn fetch(lan: &Lan, from: impl Into<IpAddr>) -> Result<String> {
+    let address = SocketAddr::new(from.into(), HTTP_PORT);
     lan.within(Machine::Client, || {
-        let address = SocketAddr::from((PUBLIC, HTTP_PORT));
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).context("connecting")?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         write!(stream, "GET / HTTP/1.0\r\n\r\n").context("asking")?;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Socket, Type};
 
 use super::member::Member;
-use super::net::{DMZ, HTTP_PORT, Machine, PROBE_PORT};
+use super::net::{DMZ, DMZ_V6, HTTP_PORT, Machine, PROBE_PORT};
 use super::worker::{PATIENCE, Stop, Worker};
 
 /// The bytes of a probe: its sequence number; an answer repeats them and adds the member's index.
@@ -26,35 +26,48 @@ pub fn start(member: Member) -> Result<Worker> {
     Worker::start(Machine::Member(member), listen, move |sockets, stop| serve(member, &sockets, stop))
 }
 
+const BACKLOG: i32 = 16;
+
 struct Sockets {
     udp: UdpSocket,
     tcp: TcpListener,
+    tcp_v6: TcpListener,
 }
 
 fn listen() -> Result<Sockets> {
-    let udp = freebound(Type::DGRAM, PROBE_PORT).context("the probe port")?;
-    let tcp = freebound(Type::STREAM, HTTP_PORT).context("the web port")?;
-    tcp.listen(16).context("the web port")?;
-    Ok(Sockets { udp: udp.into(), tcp: tcp.into() })
+    let udp = freebound(Type::DGRAM, (DMZ, PROBE_PORT)).context("the probe port")?;
+    let tcp = freebound(Type::STREAM, (DMZ, HTTP_PORT)).context("the web port")?;
+    let tcp_v6 = freebound(Type::STREAM, (DMZ_V6, HTTP_PORT)).context("the web port for IPv6")?;
+    tcp.listen(BACKLOG).context("the web port")?;
+    tcp_v6.listen(BACKLOG).context("the web port for IPv6")?;
+    Ok(Sockets { udp: udp.into(), tcp: tcp.into(), tcp_v6: tcp_v6.into() })
 }
 
-fn freebound(kind: Type, port: u16) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, kind, None)?;
-    socket.set_freebind_v4(true)?;
+fn freebound(kind: Type, address: impl Into<SocketAddr>) -> std::io::Result<Socket> {
+    let address = address.into();
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    match address {
+        SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+        SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+    }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from((DMZ, port)).into())?;
+    socket.bind(&address.into())?;
     Ok(socket)
 }
 
 fn serve(member: Member, sockets: &Sockets, stop: &Stop) {
     while !stop.requested() {
-        let mut ready = [PollFd::new(&sockets.udp, PollFlags::IN), PollFd::new(&sockets.tcp, PollFlags::IN)];
+        let mut ready = [
+            PollFd::new(&sockets.udp, PollFlags::IN),
+            PollFd::new(&sockets.tcp, PollFlags::IN),
+            PollFd::new(&sockets.tcp_v6, PollFlags::IN),
+        ];
         if poll(&mut ready, Some(&PATIENCE)).is_err() {
             continue;
         }
         answer_probes(member, &sockets.udp);
-        if let Ok((stream, _)) = sockets.tcp.accept() {
+        for (stream, _) in [&sockets.tcp, &sockets.tcp_v6].into_iter().filter_map(|web| web.accept().ok()) {
             // A visitor who leaves early is no concern of the next one.
             let _ = greet(member, stream);
         }

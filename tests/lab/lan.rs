@@ -8,7 +8,7 @@ use gatehouse::clock;
 use gatehouse::demo::client::fetch;
 use gatehouse::demo::deed::Deed;
 use gatehouse::demo::member::Member;
-use gatehouse::demo::net::{DMZ, Machine};
+use gatehouse::demo::net::{DMZ, Machine, PUBLIC};
 use gatehouse::demo::site::Site;
 use gatehouse::demo::software::{Seat, Software};
 
@@ -55,7 +55,7 @@ fn the_client_reaches_who_has_the_address() {
     lab(|| {
         let holder = member(1);
         let site = static_site(holder)?;
-        ensure!(fetch(site.lan())? == holder.to_string(), "the web page of another member");
+        ensure!(fetch(site.lan(), PUBLIC)? == holder.to_string(), "the web page of another member");
         ensure!(site.address_on() == [holder].into_iter().collect(), "{} has the address", site.address_on());
         ensure!(site.arp_on() == [holder].into_iter().collect(), "{} answers ARP", site.arp_on());
         Ok(())

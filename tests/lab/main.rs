@@ -10,6 +10,8 @@ mod faults;
 mod health;
 mod lan;
 mod luck;
+mod modes;
+mod traces;
 
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -22,13 +22,13 @@ use gatehouse::units::Time;
 use crate::faults::gatehouse;
 
 /// Gatehouse with another configuration on each member.
-struct Tailored {
+pub struct Tailored {
     base: Gatehouse,
     tailor: fn(&Seat, String) -> String,
 }
 
 impl Tailored {
-    fn by(tailor: fn(&Seat, String) -> String) -> Box<Tailored> {
+    pub fn by(tailor: fn(&Seat, String) -> String) -> Box<Tailored> {
         Box::new(Tailored { base: gatehouse(Profile::Default), tailor })
     }
 }
@@ -45,7 +45,7 @@ impl Software for Tailored {
     }
 }
 
-fn member(index: usize) -> Member {
+pub fn member(index: usize) -> Member {
     Member::new(index).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn status(site: &Site, member: Member) -> Result<Status> {
 }
 
 /// Waits until something holds.
-fn wait_for(site: &mut Site, what: &str, holds: impl Fn(&Site) -> bool) -> Result<()> {
+pub fn wait_for(site: &mut Site, what: &str, holds: impl Fn(&Site) -> bool) -> Result<()> {
     let give_up_at = clock::now() + PATIENCE;
     while !holds(site) {
         if clock::now() > give_up_at {
@@ -84,7 +84,7 @@ fn undisturbed(site: &Site, from: Time, holder: Member) -> Result<()> {
 }
 
 /// Since `from` two never answered.
-fn never_two(site: &Site, from: Time, holder: Member) -> Result<()> {
+pub fn never_two(site: &Site, from: Time, holder: Member) -> Result<()> {
     let figures = seen(site, from, holder);
     ensure!(figures.dual_arp_ms == 0.0, "two answered: {figures:?}");
     Ok(())
