@@ -3,18 +3,22 @@
 //! A pure machine (sans-IO): it is told the time and what happened, and answers with one ordered list of effects.
 //!
 //! ```text
-//!            link up                nobody answers
-//!   Down ───────────▶ Probing ─────────────────────▶ Holding ◀──────────┐
-//!    ▲                 │   │ a stranger answers       │  ▲ │            │ nobody answers
-//!    │ link down       │   └──────▶ Conflict          │  │ └──────────▶ Asking
-//!    │ (from anywhere) │ a beacon                     │  │  frozen for   │
-//!                      ▼            offer, stop       ▼  │  a lease      │ a beacon
-//!    ┌───────────── Standby ◀───────────────── HandingOver               │
-//!    │ silence         ▲  │ "prepare"                    ▲               │
-//!    ▼                 │  ▼                              │ "go"          │
-//!   Suspecting ────────┘ Prepared ───────────────────────┘               │
-//!    │   an answer     ▲                                                 │
-//!    └── silence: Holding                  Standby ◀─────────────────────┘
+//!                  ┌──────────── the stranger is gone ───────┐
+//!                  ▼                                         │
+//!  Down ──link──▶ Probing ──a stranger answers──▶ Conflict ──┘
+//!                  │   │
+//!         a beacon │   │ nobody answers         nobody answers
+//!        ┌─────────┘   └───────────▶ Asking ───────────────────┐
+//!        ▼                            │  ▲                     ▼
+//!     Standby ◀────── a beacon ───────┘  └─frozen for L───── Holding
+//!      │ │ ▲                                                 ▲ ▲ │
+//!      │ │ └─an answer── Suspecting ──three silent questions─┘ │ │ stop, give-up,
+//!      │ └─silence─────────▲                                   │ │ a better member
+//!      └─"prepare"──▶ Prepared ──"go"──────────────────────────┘ ▼
+//!     Standby or Stopped ◀───── the successor's beacon ───── HandingOver
+//!
+//!  From anywhere: no link ──▶ Down, stop ──▶ Stopped, a beacon with a greater claim ──▶ Standby.
+//!  Observer takes the place of all of these in a member that never holds.
 //! ```
 //!
 //! **Invariant:** nothing here performs anything, reads a clock or draws a random number; `lan/` performs the effects
