@@ -177,7 +177,7 @@ pub enum State {
     Holding,
     /// Holds, and is handing over.
     HandingOver,
-    /// Held, was frozen for longer than its lease, and asks before it holds again.
+    /// Nobody is known to hold: asks everyone before it does. Also whoever was frozen for longer than its lease.
     Asking,
     /// A stranger uses the address.
     Conflict,

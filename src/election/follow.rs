@@ -92,13 +92,11 @@ impl Machine {
     }
 
     pub(super) fn tick_suspicion(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let late = self.stagger() / 2;
         match &mut self.phase {
-            Phase::Prepared(Prepared { following, ready, go: Some(term), .. })
+            Phase::Prepared(Prepared { following, ready, go: Some(_), .. })
                 if now.since(*ready) <= following.interval =>
             {
-                let term = *term;
-                self.claim(now, term, Reason::HandedOver, out);
+                self.claim(now, now, Reason::HandedOver, out);
             }
             Phase::Prepared(prepared) if now >= prepared.until => {
                 let following = prepared.following.clone();
@@ -112,11 +110,7 @@ impl Machine {
                 }
             }
             Phase::Suspecting(suspecting) if suspecting.asked >= QUESTIONS && now >= suspecting.claim_at => {
-                if now.since(suspecting.claim_at) > late {
-                    self.miss_turn(now, out);
-                } else {
-                    self.take_over(now, out);
-                }
+                self.take_over(now, out);
             }
             Phase::Suspecting(suspecting) if suspecting.asked < QUESTIONS && now >= suspecting.next_question => {
                 self.ask(now, out);
@@ -204,7 +198,7 @@ impl Machine {
     /// The holder has shut its gate and names who shall hold.
     pub(super) fn go(&mut self, now: Time, sender: &Sender, to: NodeId, term: Term, out: &mut Vec<Effect>) {
         self.roster.released(sender.node);
-        let (term, named) = (term.max(self.term.next()), to == self.settings.node);
+        let named = to == self.settings.node;
         match &mut self.phase {
             // The claim follows with the tick that is due now, after whatever else has arrived: a member that stood
             // still may find the word and the beacon of whoever acted in its place side by side.
@@ -269,16 +263,6 @@ impl Machine {
         }
     }
 
-    /// This member stood still when its turn came: it waits until its turn comes again, after everybody else's.
-    fn miss_turn(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let stagger = self.stagger();
-        let Phase::Suspecting(suspecting) = &mut self.phase else { return };
-        let round = stagger * u32::try_from(suspecting.following.successors.len().max(1)).unwrap_or(u32::MAX);
-        let missed = now.since(suspecting.claim_at).as_nanos() / round.as_nanos().max(1) + 1;
-        suspecting.claim_at = suspecting.claim_at + round * u32::try_from(missed).unwrap_or(u32::MAX);
-        self.ask(now, out);
-    }
-
     fn suspect(&mut self, now: Time, following: Following, reason: Reason, out: &mut Vec<Effect>) {
         let question = self.settings.timing.question;
         let claim_at = (following.heard + self.takeover_after(&following)).max(now + question * QUESTIONS);
@@ -301,11 +285,14 @@ impl Machine {
         }
     }
 
-    /// Nobody answered the questions.
+    /// Nobody answered the questions. The first successor just acts, everyone else asks everyone before.
     fn take_over(&mut self, now: Time, out: &mut Vec<Effect>) {
         let question = self.settings.timing.question;
         let Phase::Suspecting(suspecting) = &self.phase else { return };
         let reason = suspecting.reason;
+        // Late means that this member stood still when its turn came, and others may be acting.
+        let is_late = now.since(suspecting.claim_at) > self.stagger() / 2;
+        let is_first = suspecting.following.successors.first() == Some(&self.settings.node) && !self.is_unfit();
         match suspecting.seen.last {
             // The address is still answered for, so claiming it could only make two: wait until that ends.
             Some((mac, at)) if now.since(at) < question * 2 => {
@@ -317,11 +304,10 @@ impl Machine {
                     self.ask(now, out);
                 }
             }
-            _ if suspecting.following.successors.contains(&self.settings.node) => {
-                let term = self.term.next();
-                self.claim(now, term, reason, out);
+            _ if is_first && !is_late => {
+                let due = suspecting.claim_at;
+                self.claim(now, due, reason, out);
             }
-            // Nobody gave this member a place in the order, so another may think that it comes first, too.
             _ => self.start_asking(now, Duration::ZERO, reason, out),
         }
     }

@@ -28,16 +28,21 @@ const DEFENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(2);
 
 impl Machine {
-    /// Takes the address in `term` or a later one: on the machine first, then the gate, then the announcement.
-    pub(super) fn claim(&mut self, now: Time, term: Term, reason: Reason, out: &mut Vec<Effect>) {
+    /// Takes the address in a new term: on the machine first, then the gate, then the announcement. The claim was due
+    /// at `due`; others may act one stagger later, so a first beacon held up until then must not leave.
+    pub(super) fn claim(&mut self, now: Time, due: Time, reason: Reason, out: &mut Vec<Effect>) {
         if !self.is_candidate() {
             // It became an observer while it was handing over, and that went wrong.
             self.drop_address(now, out);
             return self.enter(Phase::Observer(None), Reason::Reload, out);
         }
         let silence = self.following().map(|following| now.since(following.heard));
-        // A higher term may have been heard since this one was handed over.
-        let term = term.max(self.term.next());
+        // A higher term may have been heard since one was handed over.
+        let named = match &self.phase {
+            Phase::Prepared(prepared) => prepared.go,
+            _ => None,
+        };
+        let term = self.term.next().max(named.unwrap_or_default());
         self.term = term;
         if !self.configured {
             self.configured = true;
@@ -54,8 +59,7 @@ impl Machine {
             next_offer: now,
             next_defence: now,
         };
-        // The next successor acts one stagger later, so a first beacon held up for longer must not leave.
-        let not_after = now + self.stagger();
+        let not_after = due + self.stagger() * 3 / 4;
         self.push_beacon(now, not_after, term, out);
         out.push(Effect::Announce);
         self.enter(Phase::Holding(holding), reason, out);

@@ -77,7 +77,7 @@ impl Machine {
     }
 
     fn tick_asking(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let (question, late) = (self.settings.timing.question, self.stagger() / 2);
+        let (question, late) = (self.asking_interval(), self.stagger() / 2);
         let Phase::Asking(asking) = &mut self.phase else { return };
         if asking.asked >= PROBES && now >= asking.claim_at {
             // Somebody answers for the address: a holder whose beacon has not come yet, or a stranger.
@@ -85,8 +85,8 @@ impl Machine {
                 return self.start_probing(now, Reason::Frozen, out);
             }
             if now.since(asking.claim_at) <= late {
-                let (term, reason) = (self.term.next(), asking.reason);
-                return self.claim(now, term, reason, out);
+                let (due, reason) = (asking.claim_at, asking.reason);
+                return self.claim(now, due, reason, out);
             }
             // This member stood still meanwhile, and the others no longer wait for it.
             (asking.asked, asking.next_question) = (0, now);
@@ -101,10 +101,15 @@ impl Machine {
         }
     }
 
+    /// A claim that was decided just before the first question came must be heard before the last one is due.
+    fn asking_interval(&self) -> Duration {
+        self.settings.timing.question.max(self.stagger() / 2)
+    }
+
     /// Somebody asks everyone before it claims. Of two who ask, the greater id goes first; whoever has not asked yet
     /// comes after both.
     pub(super) fn make_way(&mut self, now: Time, asker: NodeId) {
-        let until = now + self.settings.timing.question * PROBES + self.stagger();
+        let until = now + self.asking_interval() * PROBES + self.stagger();
         let first = asker > self.settings.node;
         match &mut self.phase {
             Phase::Asking(asking) if first || asking.asked == 0 => {

@@ -168,3 +168,37 @@ pub(super) struct Entry<'a> {
     pub doing: Doing,
     pub silent_for: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(roster: &mut Roster, number: u32, now: Time) {
+        let mut id = [0; 16];
+        id[12..].copy_from_slice(&number.to_be_bytes());
+        let info = MemberInfo { name: format!("n{number}"), priority: Priority(100), health: Health::FULL };
+        let address = SocketAddr::from(([10, 0, 0, 1], 7172));
+        let (doing, silent_for) = (Doing::Waiting(Stance::Standby), Duration::from_secs(3));
+        roster.enter(now, Entry { node: NodeId(id), address, info: &info, doing, silent_for });
+    }
+
+    #[test]
+    fn the_roster_is_bounded_and_forgets_whom_it_has_not_heard_for_longest() {
+        let mut roster = Roster::default();
+        for number in 0..u32::try_from(MAX_MEMBERS).unwrap() + 10 {
+            enter(&mut roster, number, Time::from_millis(u64::from(number)));
+        }
+        assert_eq!(roster.len(), MAX_MEMBERS);
+        assert_eq!(roster.iter().next().map(|member| member.name.as_str()), Some("n10"));
+    }
+
+    #[test]
+    fn a_member_that_breaks_its_promise_is_forgotten() {
+        let mut roster = Roster::default();
+        enter(&mut roster, 1, Time::ZERO);
+        enter(&mut roster, 2, Time::from_millis(1_000));
+        assert!(roster.forget_silent(Time::from_millis(2_999)).is_empty());
+        let forgotten = roster.forget_silent(Time::from_millis(3_000));
+        assert_eq!(forgotten.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["n1"]);
+    }
+}

@@ -13,8 +13,8 @@ use gatehouse::wire::{Datagram, Message};
 use super::faults::Fault;
 use super::mutants::Subject;
 use super::node::Daemon;
-use super::transcript;
 use super::world::{What, World};
+use super::{told, transcript};
 
 /// What a socket buffer holds at most while a daemon is frozen.
 const INBOX: usize = 200;
@@ -53,11 +53,12 @@ impl World {
         if late {
             self.check.excuse(self.now, (from, to), "a datagram came late");
         }
+        let deaf = self.nodes[to].deaf;
         let Some(daemon) = &mut self.nodes[to].daemon else { return };
         let fresh = (datagram.epoch, datagram.sequence);
         daemon.newest.resize(self.check.nodes(), (BootEpoch(0), Sequence(0)));
         let newest = &mut daemon.newest[from];
-        let room = daemon.inbox.len() < INBOX;
+        let room = daemon.inbox.len() < INBOX && !deaf;
         if !room || fresh <= *newest {
             if fresh != *newest {
                 self.check.excuse(self.now, (from, to), "a datagram was dropped");
@@ -131,7 +132,7 @@ impl World {
         daemon.began = self.now;
         let again = daemon.ticks.0 == self.now && matches!(input, Input::Tick);
         daemon.ticks = (self.now, if again { daemon.ticks.1 + 1 } else { 0 });
-        let told = self.log.is_some().then(|| transcript::input(&input));
+        let told = self.log.is_some().then(|| told::input(&input));
         let mut out = Vec::new();
         daemon.machine.step(local, input, &mut out);
         self.check.after_step(index, self.now, (daemon, &out));

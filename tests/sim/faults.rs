@@ -32,6 +32,8 @@ pub enum Fault {
         node: usize,
         /// Whether it does.
         clock_stops: bool,
+        /// Whether its network card drops what comes meanwhile; otherwise it comes in one burst.
+        deaf: bool,
     },
     /// The hypervisor lets it run on.
     Resume(usize),
@@ -111,7 +113,10 @@ impl World {
             }
             Fault::FreezeAtBeacon(node) => self.nodes[node].freezes_at_beacon = true,
             Fault::Thaw(node) => self.thaw(node),
-            Fault::Pause { node, clock_stops } => self.pause(node, clock_stops),
+            Fault::Pause { node, clock_stops, deaf } => {
+                self.pause(node, clock_stops);
+                self.nodes[node].deaf = deaf;
+            }
             Fault::Resume(node) => self.resume(node),
             Fault::Link { node, up } => self.link(node, up),
             Fault::Block { from, to, blocked } => {
@@ -196,6 +201,7 @@ impl World {
         if !self.nodes[node].kernel.is_paused() {
             return;
         }
+        self.nodes[node].deaf = false;
         self.nodes[node].kernel.resume(self.now);
         self.nodes[node].clock.start(self.now);
         self.check.stalled(node, self.now);
@@ -330,7 +336,10 @@ fn trouble(rng: &mut Rng, setup: &Setup, (kind, at, span): (Kind, Time, Duration
             schedule.push((at + stall, Fault::Thaw(node)));
             (Fault::Freeze(node), None)
         }
-        Kind::Pause => (Fault::Pause { node, clock_stops: rng.chance(500) }, Some(Fault::Resume(node))),
+        Kind::Pause => {
+            let (clock_stops, deaf) = (rng.chance(500), rng.chance(500));
+            (Fault::Pause { node, clock_stops, deaf }, Some(Fault::Resume(node)))
+        }
         Kind::Cut => (Fault::Link { node, up: false }, Some(Fault::Link { node, up: true })),
         Kind::Split => (Fault::Split(rng.bits()), Some(Fault::Join)),
         Kind::OneWay => {

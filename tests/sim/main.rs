@@ -18,6 +18,7 @@ mod random;
 mod rng;
 mod starts;
 mod stories;
+mod told;
 #[path = "../transcript/mod.rs"]
 mod transcript;
 mod world;

@@ -37,6 +37,8 @@ pub struct Node {
     pub frozen: bool,
     /// It will be frozen just before its next beacon leaves.
     pub freezes_at_beacon: bool,
+    /// Packets that come while it is paused are lost.
+    pub deaf: bool,
     /// The highest term its disk knows.
     pub disk: Term,
     /// How often its daemon was started.
@@ -102,6 +104,7 @@ impl Node {
             daemon: None,
             frozen: false,
             freezes_at_beacon: false,
+            deaf: false,
             disk: Term(0),
             epoch: BootEpoch(0),
             stalled: Time::ZERO,

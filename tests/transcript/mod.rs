@@ -1,4 +1,4 @@
-//! Inputs and effects of the election as one readable line each.
+//! Effects and messages of the election as one readable line each.
 //!
 //! Nodes are written `n0`, `n1`, …: by convention the last four bytes of a test node's id are its number, and its
 //! address is 10.0.0.1 plus that number.
@@ -6,29 +6,9 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use gatehouse::election::{Dest, Effect, Input, Note};
+use gatehouse::election::{Dest, Effect, Note};
 use gatehouse::units::NodeId;
 use gatehouse::wire::{Message, Stance};
-
-/// One input.
-pub fn input(input: &Input) -> String {
-    match input {
-        Input::Tick => "tick".into(),
-        Input::Received { from: _, datagram } => {
-            format!("{} from {} term {}", message(&datagram.message), node(datagram.node), datagram.term)
-        }
-        Input::AddressSeen { mac } => format!("address seen at {mac}"),
-        Input::Link { up } => format!("link {}", if *up { "up" } else { "down" }),
-        Input::FenceRestored => "fence restored".into(),
-        Input::Health(health) => format!("health {}", health.0),
-        Input::GiveUp => "give-up".into(),
-        Input::Stop => "stop".into(),
-        Input::Reload(settings) => {
-            format!("reload {:?} priority {}", settings.role, settings.priority.0).to_lowercase()
-        }
-        Input::Failed(failure) => format!("failed {failure:?}").to_lowercase(),
-    }
-}
 
 /// One effect.
 pub fn effect(effect: &Effect) -> String {
@@ -61,7 +41,8 @@ pub fn millis(nanos: u64) -> String {
     format!("{}ms", nanos as f64 / 1e6)
 }
 
-fn message(message: &Message) -> String {
+/// One message.
+pub fn message(message: &Message) -> String {
     match message {
         Message::Beacon(beacon) => {
             let order: Vec<String> = beacon.successors.iter().map(|id| node(*id)).collect();
