@@ -1,7 +1,6 @@
 //! The driver loop: wait, record, step, perform in order, publish.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::perform::{Means, REFRESH, with_causes};
 use super::record::Recorder;
 use super::site::{Order, Plan, Refused, StartError, election_settings, fence, wanted_of_kernel};
-use super::sockets::{Sockets, Wanted};
+use super::sockets::Sockets;
 use super::timer::Timer;
+use super::warnings::Warnings;
 use super::{Noted, Snapshot, Warning, realtime};
 use crate::clock;
-use crate::election::{Effect, Input, Machine, Note, State};
+use crate::election::{Effect, Failure, Input, Machine, Note, State};
 use crate::units::{BootEpoch, Health, Mac, NodeId, SiteTag, Time};
 use crate::wire::{Intake, Outbox};
 
@@ -37,19 +37,21 @@ pub(super) struct Outlets {
 
 /// The loop and everything it owns.
 pub(super) struct Driver {
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) means: Means,
     /// None until the interface is there.
     pub(super) site: Option<Site>,
     outlets: Outlets,
     orders: mpsc::Receiver<Order>,
-    health: watch::Receiver<Health>,
+    pub(super) health: watch::Receiver<Health>,
     timer: Timer,
-    mark: u32,
+    pub(super) mark: u32,
     publish_at: Time,
     resync_at: Time,
     pub(super) stale_at: Time,
     giving_up: Option<oneshot::Sender<Result<(), Refused>>>,
+    /// No order is taken after the one to stop.
+    stopping: bool,
     finished: bool,
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Driver {
 pub(super) struct Site {
     pub machine: Machine,
     pub intake: Intake,
-    recorder: Recorder,
+    pub recorder: Recorder,
 }
 
 /// What woke the loop.
@@ -77,12 +79,12 @@ impl Driver {
         orders: mpsc::Receiver<Order>,
         health: watch::Receiver<Health>,
     ) -> Result<Driver, StartError> {
-        let mut warnings = BTreeSet::new();
+        let mut warnings = Warnings::default();
         if let Err(error) = realtime::prioritise() {
-            warnings.insert(Warning::NoRealtime(error.to_string()));
+            warnings.raise(Warning::NoRealtime(error.to_string()));
         }
         if let Err(error) = realtime::lock_memory() {
-            warnings.insert(Warning::NoMemoryLock(error.to_string()));
+            warnings.raise(Warning::NoMemoryLock(error.to_string()));
         }
         let mark = u32::from_le_bytes(clock::random_bytes().unwrap_or([0x47, 0x48, 0x01, 0x02])) | 1;
         let host = Host::open(wanted_of_kernel(&plan, mark), plan.state.join("undo.json")).await?;
@@ -104,6 +106,7 @@ impl Driver {
             resync_at: now + RESYNC,
             stale_at: now,
             giving_up: None,
+            stopping: false,
             finished: false,
         })
     }
@@ -131,8 +134,11 @@ impl Driver {
         }
     }
 
-    /// Cancel-safe: every branch only waits, except for the queue and the kernel's events, which a cancelled receive
-    /// leaves in place.
+    /// Cancel-safe: the timer and the sockets are only waited for; a cancelled receive leaves the order in its queue;
+    /// the kernel's events stay in their sockets, or with the host, until they are answered with.
+    ///
+    /// The rare comes first: deadlines and packets are looked at in every turn, whatever woke the loop, so that a flood
+    /// of one kind holds up no other.
     async fn wait(&mut self) -> Woken {
         let at = self.next_deadline();
         let sockets = self.means.sockets.as_ref();
@@ -144,14 +150,11 @@ impl Driver {
         };
         tokio::select! {
             biased;
-            _ = self.timer.until(at) => Woken::Timer,
-            _ = packets => Woken::Packets,
+            order = self.orders.recv(), if !self.stopping => Woken::Order(order.unwrap_or(Order::Stop)),
+            Ok(()) = self.health.changed() => Woken::Health,
             event = self.means.host.event() => Woken::Kernel(event),
-            order = self.orders.recv() => Woken::Order(order.unwrap_or(Order::Stop)),
-            changed = self.health.changed() => match changed {
-                Ok(()) => Woken::Health,
-                Err(_) => std::future::pending().await,
-            },
+            _ = packets => Woken::Packets,
+            _ = self.timer.until(at) => Woken::Timer,
         }
     }
 
@@ -174,10 +177,15 @@ impl Driver {
         if self.means.refresh_at.is_some_and(|at| at <= now) {
             self.means.refresh_at = Some(now + REFRESH);
             let done = self.means.host.refresh().await;
-            let _ = self.means.kernel(done);
+            if self.means.kernel(done).is_err() {
+                self.put_back().await;
+            }
         }
         if self.resync_at <= now {
-            self.resync().await;
+            let _ = self.resync().await;
+            if self.means.warnings.any(|warning| matches!(warning, Warning::Network(_))) {
+                self.open_sockets();
+            }
         }
         if self.site.is_none() {
             self.link_changed().await;
@@ -190,7 +198,7 @@ impl Driver {
     async fn kernel_event(&mut self, event: Event) {
         match event {
             Event::Link { .. } => self.link_changed().await,
-            Event::AddressLost => self.resync().await,
+            Event::AddressLost => self.put_back().await,
             Event::FenceLost => {
                 self.means.counts.fence_restored += 1;
                 self.step(Input::FenceRestored).await;
@@ -200,92 +208,37 @@ impl Driver {
         }
     }
 
-    async fn resync(&mut self) {
+    /// The address is gone. A machine that cannot have it back must not keep it from the others.
+    async fn put_back(&mut self) {
+        if self.resync().await.is_err() && self.holds() {
+            self.step(Input::Failed(Failure::Configure)).await;
+        }
+    }
+
+    async fn resync(&mut self) -> Result<(), ()> {
         self.resync_at = clock::now() + RESYNC;
         let done = self.means.host.resync().await;
-        if let Ok(steps) = self.means.kernel(done)
-            && !steps.is_empty()
-        {
+        let steps = self.means.kernel(done)?;
+        if !steps.is_empty() {
             self.means.counts.address_restored += 1;
             tracing::warn!(?steps, "put back what another program had changed");
             // Caches may have noticed the absence.
-            if self.site.as_ref().is_some_and(|site| site.machine.state() == State::Holding) {
+            if self.holds() {
                 self.step(Input::FenceRestored).await;
                 let _ = self.means.host.announce();
             }
         }
+        Ok(())
     }
 
-    async fn link_changed(&mut self) {
-        let up = self.means.host.link_up();
-        if self.means.host.index().is_none() {
-            self.warn(Warning::InterfaceMissing(self.plan.lan.interface.clone()));
-        } else {
-            self.means.warnings.retain(|warning| !matches!(warning, Warning::InterfaceMissing(_)));
-        }
-        if up {
-            self.open_sockets();
-            if self.site.is_none() {
-                self.found_site();
-            }
-        }
-        self.step(Input::Link { up }).await;
-    }
-
-    fn open_sockets(&mut self) {
-        let Some(index) = self.means.host.index() else { return };
-        let lan = &self.plan.lan;
-        let port = lan.group_v4.map_or(0, |group| group.port());
-        let broadcast = lan.broadcast.then(|| SocketAddrV4::new(Ipv4Addr::BROADCAST, port));
-        let wanted = Wanted {
-            interface: lan.interface.clone(),
-            index,
-            group_v4: lan.group_v4,
-            group_v6: lan.group_v6,
-            peers: lan.peers.clone(),
-            broadcast,
-            mark: self.mark,
-        };
-        self.means.warnings.retain(|warning| !matches!(warning, Warning::Network(_)));
-        match Sockets::open(&wanted) {
-            Ok(sockets) => self.means.sockets = Some(sockets),
-            Err(error) => {
-                let text = format!("the LAN sockets on {} could not be opened: {error}", lan.interface);
-                self.warn(Warning::Network(text));
-            }
-        }
-    }
-
-    /// The interface is there: now it is known who this member is.
-    fn found_site(&mut self) {
-        let Some(nic) = self.means.host.nic_mac() else { return };
-        let identity = self.plan.identity;
-        let node = identity.node(Mac(nic));
-        let settings = election_settings(&self.plan, node, Mac(nic));
-        let seed = clock::seed();
-        let mut machine = Machine::new(settings.clone(), identity.term, seed);
-        let mut recorder = Recorder::none();
-        if let Some(path) = &self.plan.record {
-            match Recorder::start(path, &settings, identity.term, seed) {
-                Ok(started) => recorder = started,
-                Err(error) => self.warn(Warning::Record(format!("{}: {error}", path.display()))),
-            }
-        }
-        let health = *self.health.borrow_and_update();
-        let mut effects = Vec::new();
-        let (now, input) = (clock::now(), Input::Health(health));
-        machine.step(now, input.clone(), &mut effects);
-        recorder.step(now, &input, &effects);
-        self.means.outbox = Outbox::new(self.plan.key.clone(), settings.site, node, identity.epoch);
-        let intake = Intake::new(self.plan.key.public(), settings.site, node, identity.epoch);
-        self.site = Some(Site { machine, intake, recorder });
+    fn holds(&self) -> bool {
+        self.site.as_ref().is_some_and(|site| site.machine.state() == State::Holding)
     }
 
     async fn order(&mut self, order: Order) {
         match order {
             Order::GiveUp(reply) => {
-                let holding = self.site.as_ref().is_some_and(|site| site.machine.state() == State::Holding);
-                if holding && self.giving_up.is_none() {
+                if self.holds() && self.giving_up.is_none() {
                     self.giving_up = Some(reply);
                     self.step(Input::GiveUp).await;
                 } else {
@@ -293,8 +246,11 @@ impl Driver {
                 }
             }
             Order::Reload(plan) => self.reload(*plan).await,
-            Order::Stop if self.site.is_some() => self.step(Input::Stop).await,
-            Order::Stop => self.finished = true,
+            Order::Stop => {
+                self.stopping = true;
+                self.finished |= self.site.is_none();
+                self.step(Input::Stop).await;
+            }
         }
     }
 
@@ -355,18 +311,12 @@ impl Driver {
         self.publish();
     }
 
-    pub(super) fn warn(&mut self, warning: Warning) {
-        if self.means.warnings.len() < 32 && self.means.warnings.insert(warning.clone()) {
-            tracing::warn!("{warning}");
-        }
-    }
-
     fn publish(&mut self) {
         let now = clock::now();
         let mut snapshot = Snapshot {
             at: now,
             counts: self.means.counts,
-            warnings: self.means.warnings.iter().cloned().collect(),
+            warnings: self.means.warnings.list(now),
             address: self.means.sockets.as_ref().and_then(Sockets::own_address),
             ..Snapshot::empty()
         };

@@ -7,6 +7,7 @@
 mod driver;
 pub mod health;
 mod identity;
+mod link;
 mod packets;
 mod perform;
 mod realtime;
@@ -14,6 +15,7 @@ mod record;
 mod site;
 mod sockets;
 mod timer;
+mod warnings;
 
 pub use identity::{Identity, IdentityError};
 pub use record::{ReplayError, Replayed, replay};
@@ -121,6 +123,10 @@ pub struct Counts {
 pub enum Warning {
     /// The LAN interface does not exist.
     InterfaceMissing(String),
+    /// The LAN interface is down or has no cable.
+    LinkDown(String),
+    /// The LAN interface is no Ethernet device.
+    NoHardwareAddress(String),
     /// The beacon thread runs at ordinary priority.
     NoRealtime(String),
     /// The daemon's memory may be swapped out.
@@ -145,6 +151,14 @@ impl fmt::Display for Warning {
             Warning::InterfaceMissing(name) => {
                 write!(f, "the LAN interface {name} does not exist; waiting for it to appear")
             }
+            Warning::LinkDown(name) => write!(
+                f,
+                "the LAN interface {name} has no link; plug the cable in, or `ip link set {name} up` if it is switched off"
+            ),
+            Warning::NoHardwareAddress(name) => write!(
+                f,
+                "the LAN interface {name} has no hardware address; set [lan] interface to an Ethernet or Wi-Fi device"
+            ),
             Warning::NoRealtime(why) => write!(
                 f,
                 "beacons are sent at ordinary priority ({why}); a busy machine may lose the address: \
@@ -153,10 +167,13 @@ impl fmt::Display for Warning {
             Warning::NoMemoryLock(why) => write!(
                 f,
                 "memory is not locked ({why}); a swapping machine may lose the address: \
-                 give the daemon CAP_IPC_LOCK or a larger RLIMIT_MEMLOCK"
+                 give the daemon CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK"
             ),
             Warning::ForeignKey(from) => {
-                write!(f, "{from} speaks on our group with another key: another site, or a different passphrase")
+                write!(
+                    f,
+                    "{from} speaks on our group with another key: if it is a member of this site, give it the same [lan] key"
+                )
             }
             Warning::OtherSite(from) => {
                 write!(f, "{from} has our key but other DMZ addresses: compare [dmz] address on both machines")

@@ -62,7 +62,7 @@ impl Driver {
                 return self.tell_stale(from, node, newest);
             }
         };
-        self.warn(warning);
+        self.means.warnings.heard(clock::now(), warning);
     }
 
     /// Tells a member that lost its state folder, and its clock, what to count from.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use netconfig::Host;
 
 use super::sockets::Sockets;
+use super::warnings::Warnings;
 use super::{Counts, Warning};
 use crate::clock;
 use crate::election::{Dest, Effect, Failure, Note};
@@ -20,7 +21,7 @@ pub(super) struct Means {
     pub sockets: Option<Sockets>,
     pub outbox: Outbox,
     pub counts: Counts,
-    pub warnings: std::collections::BTreeSet<Warning>,
+    pub warnings: Warnings,
     /// When the address's lifetime is renewed next; none while it is off.
     pub refresh_at: Option<Time>,
 }
@@ -113,12 +114,10 @@ impl Means {
 
     /// Shows a kernel error for as long as it lasts.
     pub(super) fn kernel<T, E: std::error::Error>(&mut self, done: Result<T, E>) -> Result<T, ()> {
-        self.warnings.retain(|warning| !matches!(warning, Warning::Kernel(_)));
-        done.map_err(|error| {
-            let text = with_causes(&error);
-            tracing::warn!(error = text, "the kernel refused");
-            self.warnings.insert(Warning::Kernel(text));
-        })
+        let text = done.as_ref().err().map(|error| with_causes(error));
+        let over = |warning: &Warning| matches!(warning, Warning::Kernel(what) if Some(what) != text.as_ref());
+        self.warnings.clear(over);
+        done.map_err(|_| self.warnings.raise(Warning::Kernel(text.unwrap_or_default())))
     }
 
     fn count(&mut self, note: &Note) {
