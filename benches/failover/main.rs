@@ -4,6 +4,7 @@
 //! Everything happens in namespaces that are gone when this program ends, however it ends.
 
 mod cases;
+mod idle;
 mod peers;
 mod report;
 
@@ -16,7 +17,7 @@ use clap::Parser;
 use gatehouse::clock;
 use gatehouse::demo::inside;
 
-use cases::Case;
+use cases::{Case, Subject};
 use report::Row;
 
 /// Measures fail-over, side by side with keepalived and ucarp.
@@ -44,22 +45,31 @@ struct Args {
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
-    let cases = chosen(&args);
+    let (cases, idle) = (chosen(&args), chosen_idle(&args));
     if args.list {
         cases.iter().for_each(|case| println!("{}", case.name()));
+        idle.iter().for_each(|subject| println!("{}", idle::name(*subject)));
         return Ok(ExitCode::SUCCESS);
     }
-    if cases.is_empty() {
+    if cases.is_empty() && idle.is_empty() {
         bail!("no case has a name that contains {:?}; --list names them", args.only);
     }
-    require(&cases)?;
+    require(cases.iter().map(|case| case.subject).chain(idle.iter().copied()))?;
     if let Some(code) = inside::enter()?.exit_code() {
         return Ok(code);
     }
     let runs = if args.quick { 1 } else { args.runs.max(1) };
-    let rows = measure(&cases, runs);
-    report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
-    print!("{}", report::table(&rows));
+    std::fs::create_dir_all(&args.results).with_context(|| args.results.display().to_string())?;
+    if !idle.is_empty() {
+        let table = idle::measure(&idle)?;
+        std::fs::write(args.results.join("idle.md"), &table).context("the table of idle costs")?;
+        print!("{table}\n");
+    }
+    if !cases.is_empty() {
+        let rows = measure(&cases, runs);
+        report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
+        print!("{}", report::table(&rows));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,9 +80,15 @@ fn chosen(args: &Args) -> Vec<Case> {
     cases
 }
 
+fn chosen_idle(args: &Args) -> Vec<Subject> {
+    let mut subjects = Case::subjects();
+    subjects.retain(|subject| args.only.iter().all(|text| idle::name(*subject).contains(text.as_str())));
+    subjects
+}
+
 /// A comparison without the peers would be none; so a missing one ends the run at once.
-fn require(cases: &[Case]) -> Result<()> {
-    for (program, package) in cases.iter().filter_map(|case| case.subject.needs()) {
+fn require(subjects: impl Iterator<Item = Subject>) -> Result<()> {
+    for (program, package) in subjects.filter_map(Subject::needs) {
         let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if found.is_err() {
             bail!("`{program}` is missing: install the package {package}, or leave it out with --only gatehouse");

@@ -133,7 +133,7 @@ pub fn picture(rows: &[Row]) -> String {
 </style>
 <rect width="{total}" height="{height}" fill="#ffffff"/>
 <text class="t" x="24" y="34">How long a client behind the router waits</text>
-<text class="n" x="24" y="54">longest gap between two answers; bar: median, whisker: maximum, dark: time with two machines answering ARP</text>
+<text class="n" x="24" y="54">longest gap between two answers; bar: median, whisker: maximum; ring: the second wait, when the fault is put right; dark: two machines answer at once</text>
 "##
     );
     for (power, label) in ["1 ms", "10 ms", "100 ms", "1 s", "10 s"].iter().enumerate() {
@@ -165,6 +165,14 @@ fn bar(body: &mut String, y: usize, row: &Row) {
     }
     let (from, to) = (left + along(gap), left + along(gap_max));
     let _ = writeln!(body, r##"<path d="M{from:.1} {middle}H{to:.1}m0 -4v8" stroke="#475569" fill="none"/>"##);
+    if let Some((second, _)) = median_and_max(&row.second(|f| f.gap_ms)) {
+        let x = left + along(second);
+        let _ = writeln!(
+            body,
+            r##"<circle cx="{x:.1}" cy="{}" r="4" fill="#fff" stroke="#b45309" stroke-width="1.6"/>"##,
+            y + 7
+        );
+    }
     let label = format!("{} / {} ms", short(gap), short(gap_max));
     let _ =
         writeln!(body, r#"<text class="n" x="{:.1}" y="{}">{label}</text>"#, to.max(left + along(dual)) + 8.0, y + 12);

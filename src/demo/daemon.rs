@@ -57,7 +57,7 @@ impl Daemon {
         if self.life().is_over() {
             return Ok(());
         }
-        for pid in family(self.child.id())? {
+        for pid in self.processes()? {
             // One that has just ended needs no signal.
             let _ = kill_process(pid, signal);
         }
@@ -89,9 +89,12 @@ impl Daemon {
         }
     }
 
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// Its processes: the one that was started, and all that it started.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn processes(&self) -> Result<Vec<Pid>> {
+        family(self.child.id())
     }
 
     /// What it does now.

@@ -26,6 +26,9 @@ pub const ARP_PERIOD: Duration = Duration::from_millis(5);
 /// The time between two looks at each member's addresses.
 pub const ADDRESS_PERIOD: Duration = Duration::from_millis(5);
 
+/// An answer that takes longer does not count as one where a steady holder is wanted.
+const PROMPT: Duration = Duration::from_millis(100);
+
 /// A running site; dropping it ends and removes everything.
 pub struct Site {
     seats: Vec<Place>,
@@ -197,9 +200,11 @@ impl Site {
 
     fn steady_holder(&self, steady: Duration) -> Option<Member> {
         let now = clock::now();
-        let probes = self.client.since(now - steady - Duration::from_millis(100));
-        let recent = |probe: &&Probe| probe.sent + Duration::from_millis(100) < now;
-        let mut answers = probes.iter().filter(recent).map(|probe| probe.answer.map(|answer| answer.by));
+        let probes = self.client.since(now - steady - PROMPT);
+        // A router keeps probes while it looks for the address; one that was answered late was not answered then.
+        let promptly = |probe: &Probe| probe.answer.filter(|answer| answer.at.since(probe.sent) < PROMPT);
+        let settled = probes.iter().filter(|probe| probe.sent + PROMPT < now);
+        let mut answers = settled.map(|probe| promptly(probe).map(|answer| answer.by));
         let holder = answers.next()??;
         let alone = self.address_on() == [holder].into_iter().collect();
         (alone && answers.all(|by| by == Some(holder))).then_some(holder)
