@@ -134,6 +134,18 @@ impl Machine {
         self.push_beacon(now, not_after, term, out);
     }
 
+    /// The timing is new, and its lease counts from a beacon that says so: the last one, sent under `old_lease`, may
+    /// be older already than the new lease lasts.
+    pub(super) fn change_rhythm(&mut self, now: Time, old_lease: Duration, out: &mut Vec<Effect>) {
+        let interval = self.settings.timing.beacon;
+        let Some(holding) = self.holding_mut() else { return };
+        let (term, not_after) = (holding.term, holding.last_beacon + old_lease);
+        holding.previous_beacon = holding.last_beacon;
+        holding.last_beacon = now;
+        holding.next_beacon = now + interval;
+        self.push_beacon(now, not_after, term, out);
+    }
+
     pub(super) fn beacon_to(&mut self, now: Time, address: SocketAddr, out: &mut Vec<Effect>) {
         if let Some(holding) = self.holding() {
             let (term, not_after) = (holding.term, holding.last_beacon + self.settings.timing.lease);

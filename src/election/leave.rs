@@ -57,8 +57,11 @@ impl Machine {
     }
 
     pub(super) fn reload(&mut self, now: Time, settings: Settings, out: &mut Vec<Effect>) {
-        let was = std::mem::replace(&mut self.settings, settings).role;
+        let Settings { role: was, timing, .. } = std::mem::replace(&mut self.settings, settings);
         self.pace.soon(now);
+        if timing != self.settings.timing {
+            self.change_rhythm(now, timing.lease, out);
+        }
         match (was, self.settings.role, &self.phase) {
             (Role::Observer, Role::Candidate, Phase::Observer(None)) => self.start_probing(now, Reason::Reload, out),
             (Role::Observer, Role::Candidate, Phase::Observer(Some(following))) => {
