@@ -8,9 +8,15 @@
 mod demo;
 mod faults;
 mod health;
+mod kit;
 mod lan;
-mod luck;
+mod machine;
+mod meddling;
 mod modes;
+mod neighbours;
+mod partition;
+mod reload;
+mod stalls;
 mod traces;
 
 use std::io::Write as _;
@@ -46,7 +52,7 @@ fn alone(test: &str) -> Option<MutexGuard<'static, ()>> {
     if let Some(obstacle) = inside::obstacle() {
         assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {obstacle}");
         // Not `eprintln!`, which is hidden for a test that passes.
-        #[allow(clippy::explicit_write, reason = "see above")]
+        #[allow(clippy::explicit_write, reason = "the test runner would keep `eprintln!` to itself")]
         writeln!(std::io::stderr(), "SKIPPED {test}: {obstacle}").unwrap();
         return None;
     }

@@ -12,14 +12,14 @@ use gatehouse::demo::site::Site;
 use gatehouse::demo::software::Profile;
 
 use crate::faults::gatehouse;
+use crate::kit::{m, until};
 use crate::lab;
-use crate::luck::{member, wait_for};
 
 /// Waits until the kernel is done with what it does by itself: the link-local addresses are no longer tentative.
-fn settled(site: &mut Site) -> Result<()> {
-    wait_for(site, "settled addresses", |site| {
+fn settled(site: &Site) -> Result<()> {
+    until("settled addresses", || {
         let tentative = |member: &Member| network(site, *member).is_ok_and(|network| network.contains("tentative"));
-        !site.lan().members().iter().any(tentative)
+        Ok(!site.lan().members().iter().any(tentative))
     })
 }
 
@@ -61,13 +61,13 @@ fn difference(before: &str, after: &str) -> Vec<String> {
 fn a_stopped_holder_leaves_the_machine_as_it_was() {
     lab(|| {
         let mut site = Site::open(1, Box::new(gatehouse(Profile::Default)))?;
-        settled(&mut site)?;
-        let before = network(&site, member(0))?;
+        settled(&site)?;
+        let before = network(&site, m(1))?;
         site.start_all()?;
         site.wait_for_holder(Duration::from_secs(15), Duration::from_millis(300))?;
-        ensure!(!difference(&before, &network(&site, member(0))?).is_empty(), "a holder that changes nothing");
-        end(&mut site, member(0))?;
-        let left = difference(&before, &network(&site, member(0))?);
+        ensure!(!difference(&before, &network(&site, m(1))?).is_empty(), "a holder that changes nothing");
+        end(&mut site, m(1))?;
+        let left = difference(&before, &network(&site, m(1))?);
         ensure!(left.is_empty(), "left behind:\n{}", left.join("\n"));
         Ok(())
     });
@@ -77,19 +77,19 @@ fn a_stopped_holder_leaves_the_machine_as_it_was() {
 fn what_a_crash_left_behind_is_gone_after_the_next_stop() {
     lab(|| {
         let mut site = Site::open(2, Box::new(gatehouse(Profile::Default)))?;
-        settled(&mut site)?;
-        let before = [network(&site, member(0))?, network(&site, member(1))?];
+        settled(&site)?;
+        let before = [network(&site, m(1))?, network(&site, m(2))?];
         site.start_all()?;
         let holder = site.wait_for_holder(Duration::from_secs(15), Duration::from_millis(500))?;
         site.apply(Deed::Kill, holder)?;
-        wait_for(&mut site, "a takeover", |site| site.holder().is_some_and(|now| now != holder))?;
+        until("a takeover", || Ok(site.holder().is_some_and(|now| now != holder)))?;
         site.apply(Deed::Restart, holder)?;
-        wait_for(&mut site, "one address", |site| site.address_on().len() == 1)?;
+        until("one address", || Ok(site.address_on().len() == 1))?;
         std::thread::sleep(Duration::from_secs(1));
-        for index in [0, 1] {
-            end(&mut site, member(index))?;
-            let left = difference(&before[index], &network(&site, member(index))?);
-            ensure!(left.is_empty(), "left behind on {}:\n{}", member(index), left.join("\n"));
+        for (index, member) in [m(1), m(2)].into_iter().enumerate() {
+            end(&mut site, member)?;
+            let left = difference(&before[index], &network(&site, member)?);
+            ensure!(left.is_empty(), "left behind on {}:\n{}", member, left.join("\n"));
         }
         Ok(())
     });
