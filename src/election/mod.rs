@@ -23,9 +23,9 @@
 //!
 //! Three ways lead to Holding, and no two members take one at once while they hear each other. *Silence:* T is longer
 //! than the lease, and only the first successor that the holder named just acts, if it is on time. *Asking:* everyone
-//! else goes from Suspecting to Asking, one stagger after the other; whoever suspects makes way, and of two askers the greater id goes
-//! first. *"Go":* one member is named after the gate before is shut, and the others wait for longer than its word is
-//! good.
+//! else goes from Suspecting to Asking, one stagger after the other; whoever suspects makes way, and of two askers the
+//! greater id goes first. *"Go":* one member is named after the gate before is shut, and the others wait for longer than
+//! its word is good.
 //!
 //! **Invariant:** nothing here performs anything, reads a clock or draws a random number; `lan/` performs the effects
 //! in the order given. **Invariant:** a beacon is never asked for later than one lease after the last one that left,
