@@ -18,6 +18,8 @@ use super::{told, transcript};
 
 /// What a socket buffer holds at most while a daemon is frozen.
 const INBOX: usize = 200;
+/// Inputs taken before a due tick is.
+const INPUTS_A_TURN: u32 = 64;
 
 impl World {
     /// Starts a daemon; what an earlier one left behind is removed first.
@@ -97,8 +99,11 @@ impl World {
             }
             let deadline = daemon.machine.deadline();
             let due = deadline.filter(|deadline| deadline.at <= node.clock.local(self.now));
-            // What has arrived is handed over before a tick is, as `lan/` does it.
-            let input = match (daemon.inbox.pop_front(), due) {
+            // What has arrived is handed over before a tick is, a bounded number at a time, as `lan/` does it.
+            let starved = due.is_some() && daemon.taken >= INPUTS_A_TURN;
+            let arrived = if starved { None } else { daemon.inbox.pop_front() };
+            daemon.taken = if arrived.is_some() { daemon.taken + 1 } else { 0 };
+            let input = match (arrived, due) {
                 (Some(input), _) => input,
                 (None, Some(_)) => Input::Tick,
                 (None, None) => {

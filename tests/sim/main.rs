@@ -21,4 +21,5 @@ mod stories;
 mod told;
 #[path = "../transcript/mod.rs"]
 mod transcript;
+mod trouble;
 mod world;

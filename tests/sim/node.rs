@@ -62,6 +62,8 @@ pub struct Daemon {
     pub todo: VecDeque<Effect>,
     /// Inputs not yet taken: what a socket buffer holds.
     pub inbox: VecDeque<Input>,
+    /// Inputs taken since it last ticked or waited.
+    pub taken: u32,
     /// It performs an effect until then.
     pub busy_until: Time,
     /// The list of effects at hand was begun then.
@@ -137,6 +139,7 @@ impl Daemon {
             machine,
             todo: VecDeque::new(),
             inbox: VecDeque::new(),
+            taken: 0,
             busy_until: Time::ZERO,
             began: Time::ZERO,
             sequence: Sequence(0),

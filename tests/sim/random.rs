@@ -9,9 +9,10 @@ use std::time::Duration;
 use gatehouse::election::{Prefer, Role, State, Timing};
 use gatehouse::units::{Priority, Time};
 
-use super::faults::{self, Fault, Schedule};
+use super::faults::{Fault, Schedule};
 use super::mutants::Mutant;
 use super::rng::Rng;
+use super::trouble;
 use super::world::{MemberSetup, Setup, What, World};
 
 const RUNS: u64 = 2_000;
@@ -33,7 +34,7 @@ pub fn run(seed: u64, mutant: Option<Mutant>, log: bool) -> Result<(), String> {
     let setup = site(&mut rng, (seed, mutant, log));
     let scale = setup.timing.beacon * 10;
     let healed = Time::ZERO + scale * 2 + rng.span(scale * 2, scale * 6);
-    let schedule = faults::random(&mut rng, &setup, (Time::ZERO + scale, healed));
+    let schedule = trouble::random(&mut rng, &setup, (Time::ZERO + scale, healed));
     play(&setup, &schedule, healed).map_err(|wrong| match log {
         false => wrong,
         true => format!("{}\n{wrong}", describe(&setup, &schedule, healed)),
