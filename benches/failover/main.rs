@@ -63,7 +63,7 @@ fn main() -> Result<ExitCode> {
     if !idle.is_empty() {
         let table = idle::measure(&idle)?;
         std::fs::write(args.results.join("idle.md"), &table).context("the table of idle costs")?;
-        print!("{table}\n");
+        println!("{table}");
     }
     if !cases.is_empty() {
         let rows = measure(&cases, runs);
