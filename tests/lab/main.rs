@@ -7,6 +7,8 @@
 
 mod demo;
 mod faults;
+mod filtered;
+mod fitness;
 mod health;
 mod kit;
 mod lan;
@@ -15,6 +17,7 @@ mod meddling;
 mod modes;
 mod neighbours;
 mod partition;
+mod record;
 mod reload;
 mod stalls;
 mod traces;
