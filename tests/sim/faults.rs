@@ -7,9 +7,16 @@ use gatehouse::units::{Health, Mac, Priority, Term, Time};
 
 use super::world::{What, World};
 
+/// In place of a node: who held when [`Fault::Mark`] came last.
+pub const HOLDER: usize = usize::MAX;
+/// In place of a node: that holder's first successor.
+pub const SUCCESSOR: usize = usize::MAX - 1;
+
 /// One thing that goes wrong or ends going wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
+    /// From here [`HOLDER`] and [`SUCCESSOR`] mean those of this moment.
+    Mark,
     /// `kill -9`: the kernel lives on.
     Crash(usize),
     /// The daemon is started, if none runs; its disk may have lost the term.
@@ -102,8 +109,10 @@ impl World {
 
     /// Lets a fault happen now.
     pub fn apply(&mut self, fault: Fault) {
+        let fault = self.aimed(fault);
         self.note(|| format!("*** {fault:?}"));
         match fault {
+            Fault::Mark => self.mark(),
             Fault::Crash(node) => self.crash(node),
             Fault::Start { node, forget } => self.start_again(node, forget),
             Fault::Freeze(node) => {
@@ -118,6 +127,7 @@ impl World {
             }
             Fault::Resume(node) => self.resume(node),
             Fault::Link { node, up } => self.link(node, up),
+            Fault::Block { from, to, .. } if from == to => {}
             Fault::Block { from, to, blocked } => {
                 self.net.block(from, to, blocked);
                 self.check.excuse(self.now, (from, to), "a one-way partition");
@@ -154,6 +164,52 @@ impl World {
             }
             Fault::Heal => self.heal(),
         }
+    }
+
+    fn mark(&mut self) {
+        let Some(holder) = (0..self.nodes.len()).find(|node| self.nodes[*node].kernel.answers(self.now)) else {
+            return;
+        };
+        let first = self.nodes[holder].machine().and_then(|machine| machine.successors().into_iter().next());
+        let successor = self.nodes.iter().position(|node| Some(node.settings.node) == first);
+        self.marked = (holder, successor.unwrap_or(holder));
+    }
+
+    fn aimed(&self, mut fault: Fault) -> Fault {
+        match &mut fault {
+            Fault::Crash(node)
+            | Fault::Start { node, .. }
+            | Fault::Freeze(node)
+            | Fault::FreezeAtBeacon(node)
+            | Fault::Thaw(node)
+            | Fault::Pause { node, .. }
+            | Fault::Resume(node)
+            | Fault::Link { node, .. }
+            | Fault::Block { from: node, .. }
+            | Fault::Health(node, _)
+            | Fault::GiveUp(node)
+            | Fault::Stop(node)
+            | Fault::Reload(node, _)
+            | Fault::Rerole(node, _)
+            | Fault::Flush(node) => {
+                *node = match *node {
+                    HOLDER => self.marked.0,
+                    SUCCESSOR => self.marked.1,
+                    node => node,
+                }
+            }
+            Fault::Mark
+            | Fault::Split(_)
+            | Fault::Join
+            | Fault::Loss(_)
+            | Fault::Duplicate(_)
+            | Fault::Reorder(_)
+            | Fault::Delay(_)
+            | Fault::Failing(_)
+            | Fault::Stranger { .. }
+            | Fault::Heal => {}
+        }
+        fault
     }
 
     fn crash(&mut self, node: usize) {

@@ -28,10 +28,12 @@ const MEMBERS: [usize; 3] = [2, 3, 16];
 pub fn tell(story: Story, mutant: Option<Mutant>) -> Result<(), String> {
     for timing in [Timing::DEFAULT, Timing::FAST] {
         for members in MEMBERS {
-            for seed in 0..2 {
+            for seed in 0..4 {
                 let mut setup = Setup::plain(seed, timing, members);
                 setup.mutant = mutant;
                 let mut world = settled(&setup)?;
+                let phase = world.rng.span(Duration::ZERO, timing.beacon);
+                world.run_for(phase)?;
                 story(&mut world).map_err(|wrong| format!("{members} members, B = {:?}: {wrong}", timing.beacon))?;
             }
         }
@@ -89,6 +91,7 @@ pub fn expect(world: &World, is: bool, what: &str) -> Result<(), String> {
 fn expect_silence(world: &mut World, most: Duration) -> Result<(), String> {
     let span = world.timing.takeover * 3;
     let silence = longest_silence(world, span)?;
+    println!("{} members, B = {:?}: nobody answers for {silence:?}", world.nodes.len(), world.timing.beacon);
     expect(world, silence <= most, &format!("nobody answers for at most {most:?}, not {silence:?}"))?;
     expect(world, takeovers(world) == 1, "exactly one takes over")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatehouse::election::Role;
 use gatehouse::units::{Health, Mac, Priority, Time};
 
-use super::faults::{Fault, Schedule};
+use super::faults::{Fault, HOLDER, SUCCESSOR, Schedule};
 use super::rng::Rng;
 use super::world::Setup;
 
@@ -68,7 +68,14 @@ pub fn random(rng: &mut Rng, setup: &Setup, (from, to): (Time, Time)) -> Schedul
         let short = rng.span(Duration::from_millis(1), setup.timing.takeover * 3);
         let long = rng.span(setup.timing.takeover, to.since(from) / 2);
         let span = if rng.chance(500) { short } else { long };
+        schedule.push((at, Fault::Mark));
         trouble(rng, setup, (kind, at, span), &mut schedule);
+        // Bad luck seldom comes alone.
+        if rng.chance(300) {
+            let soon = at + rng.span(Duration::ZERO, setup.timing.question * 4);
+            let another = rng.pick(&kinds);
+            trouble(rng, setup, (another, soon, span), &mut schedule);
+        }
     }
     schedule.retain(|(at, _)| *at < to);
     schedule.sort_by_key(|(at, _)| *at);
@@ -77,7 +84,7 @@ pub fn random(rng: &mut Rng, setup: &Setup, (from, to): (Time, Time)) -> Schedul
 
 fn trouble(rng: &mut Rng, setup: &Setup, (kind, at, span): (Kind, Time, Duration), schedule: &mut Schedule) {
     let nodes = setup.members.len();
-    let node = rng.below(nodes);
+    let node = if rng.chance(500) { rng.pick(&[HOLDER, SUCCESSOR]) } else { rng.below(nodes) };
     let end = at + span;
     let (first, last) = match kind {
         Kind::Crash => (Fault::Crash(node), Some(Fault::Start { node, forget: rng.chance(200) })),
@@ -95,9 +102,9 @@ fn trouble(rng: &mut Rng, setup: &Setup, (kind, at, span): (Kind, Time, Duration
         Kind::Cut => (Fault::Link { node, up: false }, Some(Fault::Link { node, up: true })),
         Kind::Split => (Fault::Split(rng.bits()), Some(Fault::Join)),
         Kind::OneWay => {
-            let to = (node + 1 + rng.below(nodes.max(2) - 1)) % nodes;
+            let to = rng.below(nodes);
             let block = |blocked| Fault::Block { from: node, to, blocked };
-            if to == node { (Fault::Join, None) } else { (block(true), Some(block(false))) }
+            (block(true), Some(block(false)))
         }
         Kind::Loss => {
             let permille = rng.pick(&[10, 50, 200, 500]);
@@ -117,7 +124,7 @@ fn trouble(rng: &mut Rng, setup: &Setup, (kind, at, span): (Kind, Time, Duration
         Kind::GiveUp => (Fault::GiveUp(node), None),
         Kind::Stop => (Fault::Stop(node), Some(Fault::Start { node, forget: false })),
         Kind::Reload => (Fault::Reload(node, Priority(rng.pick(&[1, 100, 200]))), None),
-        Kind::Rerole => (Fault::Rerole(node, Role::Observer), Some(Fault::Rerole(node, setup.members[node].role))),
+        Kind::Rerole => (Fault::Rerole(node, Role::Observer), Some(Fault::Rerole(node, Role::Candidate))),
         Kind::Flush => (Fault::Flush(node), None),
         Kind::Stranger => {
             let mac = Mac([6, 6, 6, 6, 6, 6]);

@@ -137,6 +137,8 @@ pub struct World {
     pub gateway: Option<Mac>,
     /// What is wrong with every member's machine, if something is.
     pub mutant: Option<Mutant>,
+    /// The holder and its first successor when trouble was aimed last.
+    pub marked: (usize, usize),
     /// Effects that fail, per thousand.
     pub failing: u32,
     /// The LAN.
@@ -168,6 +170,7 @@ impl World {
             strangers: Vec::new(),
             gateway: None,
             mutant: setup.mutant,
+            marked: (0, 0),
             failing: 0,
             log: setup.log.then(VecDeque::new),
             steps: 0,
