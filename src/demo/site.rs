@@ -200,7 +200,10 @@ impl Site {
 
     fn steady_holder(&self, steady: Duration) -> Option<Member> {
         let now = clock::now();
-        let probes = self.client.since(now - steady - PROMPT);
+        let from = now - steady - PROMPT;
+        let probes = self.client.since(from);
+        // A client that has not asked for that long cannot know.
+        probes.first().filter(|first| first.sent < from + PROMPT)?;
         // A router keeps probes while it looks for the address; one that was answered late was not answered then.
         let promptly = |probe: &Probe| probe.answer.filter(|answer| answer.at.since(probe.sent) < PROMPT);
         let settled = probes.iter().filter(|probe| probe.sent + PROMPT < now);
