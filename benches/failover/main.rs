@@ -5,6 +5,7 @@
 
 mod cases;
 mod idle;
+mod lanes;
 mod peers;
 mod report;
 
@@ -32,6 +33,12 @@ struct Args {
     /// One run of each case with two members.
     #[arg(long)]
     quick: bool,
+    /// Sites at a time, each with its share of the cases; more is quicker and noisier.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    lanes: u8,
+    /// Measures this share only and prints it; how the lanes are started.
+    #[arg(long, hide = true)]
+    lane: Option<u8>,
     /// Names the cases and ends.
     #[arg(long)]
     list: bool,
@@ -55,10 +62,20 @@ fn main() -> Result<ExitCode> {
         bail!("no case has a name that contains {:?}; --list names them", args.only);
     }
     require(cases.iter().map(|case| case.subject).chain(idle.iter().copied()))?;
+    let runs = if args.quick { 1 } else { args.runs.max(1) };
+    if args.lanes > 1 && args.lane.is_none() {
+        let rows = lanes::measure(&cases, args.lanes)?;
+        report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
+        print!("{}", report::table(&rows));
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(code) = inside::enter()?.exit_code() {
         return Ok(code);
     }
-    let runs = if args.quick { 1 } else { args.runs.max(1) };
+    if let Some(lane) = args.lane {
+        lanes::print(&measure(&lanes::share(&cases, lane, args.lanes), runs))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     std::fs::create_dir_all(&args.results).with_context(|| args.results.display().to_string())?;
     if !idle.is_empty() {
         let table = idle::measure(&idle)?;

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::member::{Member, MemberSet};
 use crate::units::Time;
@@ -91,7 +91,7 @@ pub struct Window {
 }
 
 /// What a fault did to the client and on the LAN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// The longest gap in the second before the fault, milliseconds.
     pub base_gap_ms: f64,
