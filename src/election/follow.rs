@@ -71,10 +71,23 @@ impl Machine {
     /// Becomes the standby of `holder`; whatever is still configured is taken off.
     pub(super) fn follow(&mut self, now: Time, holder: Following, out: &mut Vec<Effect>) {
         self.drop_address(now, out);
+        if self.may_have_held(now, holder.claim.term) && self.overdue_release.is_none() {
+            out.push(self.to_group(Message::Released { leaving: false }));
+        }
         if !matches!(self.phase, Phase::Standby(_) | Phase::Suspecting(_)) {
             self.pace.soon(now);
         }
         self.enter(Phase::Standby(holder), Reason::HolderHeard, out);
+    }
+
+    /// Whether this member may have held, before a freeze or a restart, without the holder knowing of it: then some
+    /// cache may still send packets here, and the holder had better announce again.
+    fn may_have_held(&self, now: Time, term: Term) -> bool {
+        match &self.phase {
+            Phase::Probing(probing) => probing.known >= term,
+            Phase::Asking(_) => self.held_until.is_some_and(|until| now.since(until) < RECENTLY),
+            _ => false,
+        }
     }
 
     pub(super) fn tick_following(&mut self, now: Time, out: &mut Vec<Effect>) {

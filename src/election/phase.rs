@@ -59,6 +59,8 @@ pub(super) struct Following {
 /// Watching the LAN and asking the wire before the first claim.
 #[derive(Debug)]
 pub(super) struct Probing {
+    /// The term known when the watch began.
+    pub known: Term,
     pub claim_at: Time,
     pub next_probe: Time,
     /// The watch is over; fitter candidates are given the time to ask first.

@@ -26,8 +26,13 @@ impl Machine {
     pub(super) fn start_probing(&mut self, now: Time, reason: Reason, out: &mut Vec<Effect>) {
         let watch = self.watch();
         let penalty = if reason == Reason::CannotConfigure { PENALTY } else { Duration::ZERO };
-        let probing =
-            Probing { claim_at: now + watch + penalty, next_probe: now, in_turn: false, seen: Sightings::default() };
+        let probing = Probing {
+            known: self.term,
+            claim_at: now + watch + penalty,
+            next_probe: now,
+            in_turn: false,
+            seen: Sightings::default(),
+        };
         self.pace.soon(now);
         self.enter(Phase::Probing(probing), reason, out);
     }
