@@ -37,7 +37,7 @@ fn what_another_program_takes_away_comes_back() {
             for deed in MEDDLING {
                 let fault = clock::now();
                 meddle(&site, victim, deed)?;
-                std::thread::sleep(Duration::from_millis(800));
+                std::thread::sleep(Duration::from_millis(450));
                 let seen = figures(&site, fault, holding);
                 ensure!(seen.gap_ms <= BACK_WITHIN_MS, "after `{deed}` on {victim}: {seen:?}");
                 ensure!(seen.takeover_ms.is_none(), "`{deed}` on {victim} moved the address: {seen:?}");

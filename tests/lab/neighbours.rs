@@ -94,7 +94,7 @@ fn sites_of_other_keys_and_addresses_share_a_lan() {
                 && warns("192.168.77.23 has our key but other DMZ addresses")
         })?;
         shows(&site, m(4), "to warn of the other key", |status| {
-            status.warnings.iter().any(|warning| warning.contains("a different passphrase"))
+            status.warnings.iter().any(|warning| warning.contains("192.168.77.21 speaks on our group with another key"))
         })?;
         for (member, reason) in [(m(1), "foreign-key"), (m(1), "other-site"), (m(2), "foreign-key")] {
             ensure!(dropped(&site, member, reason)? > 0, "{member} counts no {reason}");
