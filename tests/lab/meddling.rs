@@ -46,10 +46,14 @@ fn what_another_program_takes_away_comes_back() {
             }
         }
         ensure!(holder(&mut site)? == holding && status(&site, holding)?.term == term, "the holder changed");
-        // What came back works: without its fence a dead holder's kernel would go on answering.
+        // What came back works: without its fence a dead holder's kernel would go on answering until its address
+        // expires, and the standby would wait for that.
+        let killed = clock::now();
         site.apply(Deed::Kill, holding)?;
         until("a takeover", || Ok(site.holder() == Some(standby)))?;
-        std::thread::sleep(Duration::from_millis(500));
+        let seen = figures(&site, killed, holding);
+        let soon = seen.takeover_ms.is_some_and(|takeover| takeover < 1_000.0);
+        ensure!(soon, "the fence does not work any more: {seen:?}");
         never_two(&site, begin)
     });
 }
