@@ -20,17 +20,14 @@ use crate::api::{self, Command, model::Refusal};
 use crate::config::{self, Settings};
 use crate::notify::{Notice, notify};
 pub use replay::replay;
-use running::Running;
-
-/// A stop that takes longer leaves the rest to the kernel: the lease and the address's lifetime.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+use running::{Running, STOP_WITHIN};
 
 /// Runs one member until SIGTERM or SIGINT; SIGHUP reads the configuration at `config_path` again.
 ///
 /// # Errors
 /// When the member cannot start; nothing was left behind.
 pub fn run(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitCode> {
-    log::start().context("cannot start the log")?;
+    let _flush = log::start().context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(4)
@@ -79,15 +76,15 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
         }
     };
     notify(Notice::Stopping);
-    let done = tokio::time::timeout(STOP_WITHIN, running.stop()).await;
+    let done = running.stop().await;
     let _ = end_api.send(());
     let _ = tokio::time::timeout(Duration::from_millis(200), api).await;
     match (asked, done) {
-        (true, Ok(())) => {
+        (true, true) => {
             tracing::info!("stopped");
             Ok(ExitCode::SUCCESS)
         }
-        (true, Err(_)) => {
+        (true, false) => {
             anyhow::bail!("the beacon thread did not end within {STOP_WITHIN:?}; the kernel's lease has shut the gate")
         }
         (false, _) => anyhow::bail!("the beacon thread ended by itself; the kernel's lease has shut the gate"),
@@ -98,11 +95,6 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
 async fn reload(running: &mut Running, path: &std::path::Path) -> Result<(), Refusal> {
     match config::load(path) {
         Ok(settings) => running.reload(settings).await,
-        Err(error) => {
-            let message = format!("the new configuration is not used, the old one goes on: {error}");
-            tracing::error!("{message}");
-            running.refuse_configuration(message.clone());
-            Err(Refusal { error: "invalid-configuration".into(), message })
-        }
+        Err(error) => Err(running.refuse("invalid-configuration", error)),
     }
 }

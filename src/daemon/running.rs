@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::face::{self, Beside};
 use crate::api::{
@@ -15,7 +16,7 @@ use crate::api::{
 use crate::clock;
 use crate::config::{KeySource, Settings};
 use crate::lan::health::{self, Checks, HealthReport};
-use crate::lan::{self, Identity, Noted, Order, Plan, Snapshot};
+use crate::lan::{self, Identity, Noted, Order, Plan, Snapshot, StateLock};
 use crate::notify::{self, Notice, notify};
 use crate::units::{Health, NodeId, Term, Time};
 use crate::wire::SiteKey;
@@ -27,9 +28,14 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// How often the service manager is told that the daemon lives.
 const PULSE: Duration = Duration::from_secs(1);
 
+/// A stop that takes longer leaves the rest to the kernel: the lease and the address's lifetime.
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
+
 /// The moving parts, and the channels that the API reads.
 pub(super) struct Running {
     settings: Settings,
+    /// What the site was made from.
+    plan: Plan,
     site: lan::Handle,
     /// What the checks say, and the guard that keeps them running.
     checks: (watch::Receiver<HealthReport>, Checks),
@@ -38,6 +44,8 @@ pub(super) struct Running {
     /// Who holds, and since when this member saw it.
     holder: (Option<NodeId>, Time),
     kept_term: Term,
+    /// Writes a term down; one at a time, so that the newest is the last.
+    keeping: Option<JoinHandle<()>>,
     next_event: u64,
     next_pulse: Time,
     status: watch::Sender<Arc<Status>>,
@@ -45,14 +53,17 @@ pub(super) struct Running {
     history: watch::Sender<Arc<Vec<Event>>>,
     events: VecDeque<Event>,
     door: Door,
+    _lock: StateLock,
 }
 
 impl Running {
     pub(super) async fn start(settings: Settings, commands: mpsc::Sender<Command>) -> anyhow::Result<Running> {
         let (health, health_seen) = watch::channel(Health::FULL);
         let checks = health::spawn(settings.checks.clone(), settings.lan.interface.clone());
-        let identity = Identity::open(&settings.state)?;
-        let site = lan::spawn(plan(&settings, identity)?, health_seen).await?;
+        let lock = StateLock::take(&settings.state)?;
+        let plan = plan(&settings)?;
+        let identity = plan.identity;
+        let site = lan::spawn(plan.clone(), health_seen).await?;
         let mut beside = Beside { started: clock::now(), ..Beside::default() };
         if !identity.kept {
             let state = settings.state.display();
@@ -68,11 +79,13 @@ impl Running {
         let door = Door { status: status_seen, counters: counters_seen, history: history_seen, commands };
         Ok(Running {
             kept_term: identity.term,
+            keeping: None,
             holder: (None, clock::now()),
             next_event: 1,
             next_pulse: Time::ZERO,
             events: VecDeque::new(),
             settings,
+            plan,
             site,
             checks,
             health,
@@ -81,6 +94,7 @@ impl Running {
             counters,
             history,
             door,
+            _lock: lock,
         })
     }
 
@@ -133,55 +147,87 @@ impl Running {
         });
     }
 
-    pub(super) fn refuse_configuration(&mut self, message: String) {
-        self.beside.warnings.retain(|warning| !warning.starts_with("the new configuration"));
+    /// Says why a new configuration is not used: in the log, to those who follow the events, and in the status until a
+    /// good one is read.
+    pub(super) fn refuse(&mut self, error: &str, why: impl std::fmt::Display) -> Refusal {
+        let message = format!("{NOT_USED}, the old one goes on: {why}");
+        tracing::error!("{message}");
+        self.beside.warnings.retain(|warning| !warning.starts_with(NOT_USED));
         self.beside.warnings.push(message.clone());
-        self.log("config", message);
+        self.log("config", message.clone());
         self.show();
+        Refusal { error: error.into(), message }
     }
 
-    /// Goes on with new settings; the address stays where it is unless it, or how members meet, changed.
+    /// Goes on with new settings; the address stays where it is unless it, or how members meet, changed. What cannot
+    /// be used changes nothing.
     pub(super) async fn reload(&mut self, settings: Settings) -> Result<(), Refusal> {
         let fixed =
             [("state", settings.state == self.settings.state), ("control", settings.control == self.settings.control)];
         if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
-            let message = format!("`{key}` cannot change while the daemon runs: restart it");
-            self.refuse_configuration(format!("the new configuration is not used: {message}"));
-            return Err(Refusal { error: "restart-needed".into(), message });
+            let why = format!("`{key}` cannot change while the daemon runs: restart it");
+            return Err(self.refuse("restart-needed", why));
         }
-        self.beside.warnings.retain(|warning| !warning.starts_with("the new configuration"));
+        let plan = match plan(&settings) {
+            Ok(plan) => plan,
+            Err(error) => return Err(self.refuse("failed", format!("{error:#}"))),
+        };
+        if same_site(&plan, &self.plan) {
+            let _ = self.site.orders.send(Order::Reload(Box::new(plan.clone()))).await;
+        } else {
+            self.move_to(plan.clone()).await?;
+        }
+        self.plan = plan;
         if settings.checks != self.settings.checks || settings.lan.interface != self.settings.lan.interface {
             self.checks = health::spawn(settings.checks.clone(), settings.lan.interface.clone());
             self.beside.checks.clear();
+            // What the old checks found counts no more.
+            self.health.send_replace(Health::FULL);
         }
-        let same_site = same_site(&settings, &self.settings);
         self.settings = settings;
-        let failed = |error: anyhow::Error| Refusal { error: "failed".into(), message: format!("{error:#}") };
-        let identity = Identity::open(&self.settings.state).map_err(|error| failed(error.into()))?;
-        let plan = plan(&self.settings, identity).map_err(failed)?;
-        if same_site {
-            let _ = self.site.orders.send(Order::Reload(Box::new(plan))).await;
-        } else {
-            self.stop().await;
-            let health = self.health.subscribe();
-            self.site = lan::spawn(plan, health).await.map_err(|error| failed(error.into()))?;
-        }
+        self.beside.warnings.retain(|warning| !warning.starts_with(NOT_USED));
         self.log("config", "the new configuration is in force".into());
         self.show();
         Ok(())
     }
 
-    /// Hands the address over, if it is here, and waits until everything is undone.
-    pub(super) async fn stop(&mut self) {
-        let _ = self.site.orders.send(Order::Stop).await;
-        loop {
-            tokio::select! {
-                biased;
-                Some(noted) = self.site.notes.recv() => self.note(&noted),
-                Err(_) = self.site.ended.changed() => break,
-            }
+    /// Ends the site and starts another; if that cannot start, the old one is started again.
+    async fn move_to(&mut self, plan: Plan) -> Result<(), Refusal> {
+        if !self.stop().await {
+            return Err(self.refuse("failed", format!("the beacon thread did not end within {STOP_WITHIN:?}")));
         }
+        let old = Plan { identity: plan.identity, ..self.plan.clone() };
+        let error = match lan::spawn(plan, self.health.subscribe()).await {
+            Ok(site) => {
+                self.site = site;
+                return Ok(());
+            }
+            Err(error) => anyhow::Error::from(error),
+        };
+        match lan::spawn(old, self.health.subscribe()).await {
+            Ok(site) => self.site = site,
+            // The daemon ends with its site, and the service manager starts it anew.
+            Err(error) => tracing::error!("the old configuration cannot go on: {:#}", anyhow::Error::from(error)),
+        }
+        Err(self.refuse("failed", format!("{error:#}")))
+    }
+
+    /// Hands the address over, if it is here, and waits until everything is undone. False: it takes longer than
+    /// [`STOP_WITHIN`].
+    pub(super) async fn stop(&mut self) -> bool {
+        let stopped = tokio::time::timeout(STOP_WITHIN, async {
+            let _ = self.site.orders.send(Order::Stop).await;
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(noted) = self.site.notes.recv() => self.note(&noted),
+                    Err(_) = self.site.ended.changed() => break,
+                }
+            }
+        });
+        let stopped = stopped.await.is_ok();
         self.show();
+        stopped
     }
 
     fn note(&mut self, noted: &Noted) {
@@ -217,14 +263,14 @@ impl Running {
             self.holder = (snapshot.holder, snapshot.at);
         }
         self.beside.holder_since = self.holder.0.map(|_| self.holder.1);
-        if snapshot.term > self.kept_term {
+        if snapshot.term > self.kept_term && self.keeping.as_ref().is_none_or(JoinHandle::is_finished) {
             self.kept_term = snapshot.term;
             let (state, term) = (self.settings.state.clone(), snapshot.term);
-            tokio::task::spawn_blocking(move || {
+            self.keeping = Some(tokio::task::spawn_blocking(move || {
                 if let Err(error) = Identity::keep_term(&state, term) {
                     tracing::warn!(%error, "the term could not be written down");
                 }
-            });
+            }));
         }
         self.pulse(&snapshot);
         self.counters.send_replace(face::counters(&snapshot));
@@ -258,16 +304,17 @@ impl Running {
     }
 }
 
+/// How a warning about a refused configuration begins.
+const NOT_USED: &str = "the new configuration is not used";
+
 /// Whether the members, the address and the devices are the same, so that the site can go on as it is.
-fn same_site(a: &Settings, b: &Settings) -> bool {
-    let lan = |settings: &Settings| {
-        let lan = &settings.lan;
-        (lan.interface.clone(), lan.group_v4, lan.group_v6, lan.key.clone())
-    };
+fn same_site(a: &Plan, b: &Plan) -> bool {
+    let lan = |plan: &Plan| (plan.lan.interface.clone(), plan.lan.group_v4, plan.lan.group_v6, plan.key.public());
     lan(a) == lan(b) && a.dmz == b.dmz && a.record == b.record
 }
 
-fn plan(settings: &Settings, identity: Identity) -> anyhow::Result<Plan> {
+/// Reads what the settings only name: the key and this member's identity.
+fn plan(settings: &Settings) -> anyhow::Result<Plan> {
     let key = match &settings.lan.key {
         KeySource::Passphrase(passphrase) => SiteKey::derive(passphrase)?,
         KeySource::File(path) => {
@@ -281,7 +328,7 @@ fn plan(settings: &Settings, identity: Identity) -> anyhow::Result<Plan> {
         lan: settings.lan.clone(),
         dmz: settings.dmz.clone(),
         key,
-        identity,
+        identity: Identity::open(&settings.state)?,
         state: settings.state.clone(),
         record: settings.record.clone(),
     })

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -32,8 +34,38 @@ pub enum IdentityError {
         source: serde_json::Error,
     },
     /// Nothing was changed.
+    #[error("another gatehouse uses the state folder {path}; stop it, or give each its own `state`")]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Nothing was changed.
     #[error("the kernel has no randomness yet")]
     Randomness(#[source] io::Error),
+}
+
+/// Keeps a second daemon from speaking with this one's identity and undoing its work, until it is dropped.
+#[derive(Debug)]
+pub struct StateLock {
+    /// None where the folder cannot be written.
+    _file: Option<fs::File>,
+}
+
+impl StateLock {
+    /// Takes the folder `state` for this process; the kernel gives it back when the process ends.
+    ///
+    /// # Errors
+    /// When another daemon has it, or it cannot be made.
+    pub fn take(state: &Path) -> Result<StateLock, IdentityError> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        fs::create_dir_all(state).map_err(|source| IdentityError::Folder { path: state.to_owned(), source })?;
+        let path = state.join("lock");
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).ok();
+        match file.as_ref().map(|file| flock(file, FlockOperation::NonBlockingLockExclusive)) {
+            Some(Err(Errno::WOULDBLOCK)) => Err(IdentityError::InUse { path: state.to_owned() }),
+            _ => Ok(StateLock { _file: file }),
+        }
+    }
 }
 
 /// This member's identity at this start.
@@ -134,6 +166,16 @@ mod tests {
         assert_eq!(second.epoch, BootEpoch(u64::MAX / 2 + 1));
         assert_eq!(second.node(Mac([1; 6])), first.node(Mac([1; 6])));
         assert_ne!(second.node(Mac([1; 6])), second.node(Mac([2; 6])), "a copied disk is another member");
+        fs::remove_dir_all(state).unwrap();
+    }
+
+    #[test]
+    fn two_daemons_do_not_share_a_folder() {
+        let state = folder("lock");
+        let first = StateLock::take(&state).unwrap();
+        assert!(matches!(StateLock::take(&state), Err(IdentityError::InUse { .. })));
+        drop(first);
+        StateLock::take(&state).unwrap();
         fs::remove_dir_all(state).unwrap();
     }
 

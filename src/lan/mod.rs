@@ -17,7 +17,7 @@ mod sockets;
 mod timer;
 mod warnings;
 
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, StateLock};
 pub use record::{ReplayError, Replayed, replay};
 pub use site::{Handle, Order, Plan, Refused, StartError, spawn};
 

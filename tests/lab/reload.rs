@@ -99,6 +99,22 @@ fn a_new_dmz_address_takes_the_place_of_the_old_one() {
 }
 
 #[test]
+fn a_file_that_is_right_but_cannot_start_leaves_the_old_one_running() {
+    lab(|| {
+        let mut site = site(1, |_| Config::default())?;
+        let holding = settled(&mut site)?;
+        // The loopback device carries no macvlan.
+        reload(&mut site, holding, &Config::lan("interface = \"lo\""))?;
+        shows(&site, holding, "to say what is wrong and hold as before", |status| {
+            status.warnings.iter().any(|warning| warning.contains("the new configuration"))
+                && status.interface == "eth0"
+                && status.role == RoleName::Holder
+        })?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_bad_file_at_the_start_is_shown_and_nothing_is_touched() {
     lab(|| {
         let site = site(1, |_| Config::default())?;
