@@ -305,8 +305,10 @@ impl Driver {
             let _ = reply.send(if stayed { Err(Refused::Nobody) } else { Ok(()) });
         }
         let (at_millis, term) = (clock::wall_millis(), site.machine.term());
-        for note in notes {
-            let _ = self.outlets.note.try_send(Noted { at_millis, term, note });
+        let told = notes.into_iter().map(|note| self.outlets.note.try_send(Noted { at_millis, term, note }));
+        let lost = told.filter(Result::is_err).count();
+        if lost > 0 {
+            tracing::warn!(lost, "changes came faster than they could be shown; the status has what counts");
         }
         self.publish();
     }
