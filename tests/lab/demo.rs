@@ -1,8 +1,10 @@
 //! `gatehouse demo` as people run it: it ends well, writes what it promises, and leaves nothing behind.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gatehouse::clock;
@@ -14,6 +16,16 @@ fn demo(mark: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
     command.arg("demo").env(MARK, mark).stdin(Stdio::null());
     command
+}
+
+/// A process that does not outlive a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 const MARK: &str = "GATEHOUSE_LAB_MARK";
@@ -59,11 +71,49 @@ fn a_story_ends_well_and_is_written_down() {
 fn a_killed_demo_leaves_nothing_behind() {
     let Some(_alone) = alone("demo::a_killed_demo_leaves_nothing_behind") else { return };
     let mark = format!("killed-{}", std::process::id());
-    let mut running = demo(&mark).args(["--script", "tour"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut running = Killed(demo(&mark).args(["--script", "tour"]).stderr(Stdio::null()).spawn().unwrap());
     // The demo itself, `unshare`, the demo inside, and three daemons.
     wait_until("the demo runs", Duration::from_secs(20), || marked(&mark).len() >= 6);
-    running.kill().unwrap();
-    running.wait().unwrap();
+    running.0.kill().unwrap();
+    running.0.wait().unwrap();
+    wait_until("everything is gone", Duration::from_secs(5), || marked(&mark).is_empty());
+}
+
+#[test]
+fn the_live_screen_shows_the_members_takes_keys_and_ends() {
+    let Some(_alone) = alone("demo::the_live_screen_shows_the_members_takes_keys_and_ends") else { return };
+    let mark = format!("screen-{}", std::process::id());
+    let program = format!("stty rows 30 cols 110; exec {} demo", env!("CARGO_BIN_EXE_gatehouse"));
+    let terminal = Command::new("script")
+        .args(["--quiet", "--flush", "--return", "--command", &program, "/dev/null"])
+        .env(MARK, &mark)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut terminal = Killed(terminal);
+    let (mut keys, mut screen) = (terminal.0.stdin.take().unwrap(), terminal.0.stdout.take().unwrap());
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let reader = {
+        let shown = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = screen.read(&mut buffer) {
+                shown.lock().unwrap().extend_from_slice(&buffer[..length]);
+            }
+        })
+    };
+    let shows = |text: &str| String::from_utf8_lossy(&shown.lock().unwrap()).contains(text);
+    wait_until("the screen shows the holder", Duration::from_secs(20), || shows("holding"));
+    keys.write_all(b"c").unwrap();
+    // Only cells that change are drawn, so that a word is whole but a phrase need not be.
+    wait_until("the screen shows the cut cable", Duration::from_secs(5), || shows("cable"));
+    keys.write_all(b"q").unwrap();
+    wait_until("the screen is closed", Duration::from_secs(10), || terminal.0.try_wait().unwrap().is_some());
+    assert!(terminal.0.wait().unwrap().success(), "{}", String::from_utf8_lossy(&shown.lock().unwrap()));
+    reader.join().unwrap();
+    assert!(shows("then answers"), "no table at the end");
     wait_until("everything is gone", Duration::from_secs(5), || marked(&mark).is_empty());
 }
 
