@@ -92,6 +92,16 @@ impl Subject {
         }
     }
 
+    /// The time between two signs of life of the holder.
+    fn period(self) -> Duration {
+        match self {
+            Subject::Gatehouse(Profile::Fast) | Subject::Keepalived("0.01", _) => Duration::from_millis(10),
+            Subject::Gatehouse(Profile::Default) | Subject::Keepalived("0.1", _) => Duration::from_millis(100),
+            Subject::Gatehouse(Profile::Quiet) => Duration::from_millis(300),
+            Subject::Keepalived(..) | Subject::Ucarp(_) => Duration::from_secs(1),
+        }
+    }
+
     /// How long to watch after a fault: longer than its takeover by far.
     fn watch(self) -> Duration {
         match self {
@@ -165,6 +175,9 @@ impl Case {
         let calm = BASE + Duration::from_millis(100);
         let holder = site.wait_for_holder(Duration::from_secs(30), calm)?;
         let begin = clock::now() - calm;
+
+        // The daemons' rhythm began with the site, so a fault at a fixed time would always meet the same phase of it.
+        std::thread::sleep(self.subject.period().mul_f64((clock::seed() % 1_000) as f64 / 1_000.0));
 
         let (deed, undo) = self.fault.deeds();
         let fault = clock::now();

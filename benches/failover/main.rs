@@ -33,6 +33,9 @@ struct Args {
     /// One run of each case with two members.
     #[arg(long)]
     quick: bool,
+    /// Begins no further run after this many minutes, and reports what there is.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Sites at a time, each with its share of the cases; more is quicker and noisier.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     lanes: u8,
@@ -63,6 +66,7 @@ fn main() -> Result<ExitCode> {
     }
     require(cases.iter().map(|case| case.subject).chain(idle.iter().copied()))?;
     let runs = if args.quick { 1 } else { args.runs.max(1) };
+    let limit = args.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
     if args.lanes > 1 && args.lane.is_none() {
         let rows = lanes::measure(&cases, args.lanes)?;
         report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
@@ -73,7 +77,7 @@ fn main() -> Result<ExitCode> {
         return Ok(code);
     }
     if let Some(lane) = args.lane {
-        lanes::print(&measure(&lanes::share(&cases, lane, args.lanes), runs))?;
+        lanes::print(&measure(&lanes::share(&cases, lane, args.lanes), runs, limit))?;
         return Ok(ExitCode::SUCCESS);
     }
     std::fs::create_dir_all(&args.results).with_context(|| args.results.display().to_string())?;
@@ -83,7 +87,7 @@ fn main() -> Result<ExitCode> {
         println!("{table}");
     }
     if !cases.is_empty() {
-        let rows = measure(&cases, runs);
+        let rows = measure(&cases, runs, limit);
         report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
         print!("{}", report::table(&rows));
     }
@@ -115,7 +119,7 @@ fn require(subjects: impl Iterator<Item = Subject>) -> Result<()> {
 }
 
 /// All runs: the first of every case, then the second, so that a busy minute of the machine hits all alike.
-fn measure(cases: &[Case], runs: usize) -> Vec<Row> {
+fn measure(cases: &[Case], runs: usize, limit: Duration) -> Vec<Row> {
     let mut rows: Vec<Row> = cases.iter().map(|case| Row::new(*case)).collect();
     let total = runs * rows.len();
     let begin = clock::now();
@@ -123,6 +127,9 @@ fn measure(cases: &[Case], runs: usize) -> Vec<Row> {
         for (index, row) in rows.iter_mut().enumerate() {
             let done = run * cases.len() + index;
             let spent = clock::now().since(begin);
+            if spent > limit {
+                return rows;
+            }
             let left = u32::try_from(done).ok().filter(|done| *done > 0).map(|done| spent / done);
             let eta = left.map(|each| each * u32::try_from(total - done).unwrap_or(0)).unwrap_or(Duration::ZERO);
             eprintln!("[{}/{total}, {} s left] {}", done + 1, eta.as_secs(), row.case.name());
