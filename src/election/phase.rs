@@ -170,6 +170,8 @@ pub(super) struct Asking {
     pub claim_at: Time,
     pub seen: Sightings,
     pub reason: Reason,
+    /// How often somebody answered for the address, and everybody was asked again.
+    pub again: u32,
 }
 
 /// A stranger uses the address.

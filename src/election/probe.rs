@@ -19,6 +19,8 @@ const PENALTY: Duration = Duration::from_secs(1);
 const STRANGER_PROBE: Duration = Duration::from_millis(500);
 /// A stranger that left this many probes unanswered is gone.
 const STRANGER_GONE: u32 = 3;
+/// Whoever asks everyone and gets an answer on the wire asks this often again before it watches the LAN anew.
+const ASK_AGAIN: u32 = 2;
 /// A stranger is complained about this often.
 const COMPLAINT: Duration = Duration::from_secs(30);
 
@@ -41,7 +43,7 @@ impl Machine {
     pub(super) fn start_asking(&mut self, now: Time, wait: Duration, reason: Reason, out: &mut Vec<Effect>) {
         self.drop_address(now, out);
         let at = now + wait;
-        let asking = Asking { asked: 0, next_question: at, claim_at: at, seen: Sightings::default(), reason };
+        let asking = Asking { asked: 0, next_question: at, claim_at: at, seen: Sightings::default(), reason, again: 0 };
         self.enter(Phase::Asking(asking), reason, out);
         self.tick_asking(now, out);
     }
@@ -85,16 +87,19 @@ impl Machine {
         let (question, late) = (self.asking_interval(), self.stagger() / 2);
         let Phase::Asking(asking) = &mut self.phase else { return };
         if asking.asked >= PROBES && now >= asking.claim_at {
-            // Somebody answers for the address: a holder whose beacon has not come yet, or a stranger.
-            if asking.seen.last.is_some() {
+            let answered = asking.seen.last.is_some();
+            // Somebody goes on answering for the address: a holder whose beacons do not come, or a stranger.
+            if answered && asking.again >= ASK_AGAIN {
                 return self.start_probing(now, Reason::Frozen, out);
             }
-            if now.since(asking.claim_at) <= late {
+            if !answered && now.since(asking.claim_at) <= late {
                 let (due, reason) = (asking.claim_at, asking.reason);
                 return self.claim(now, due, reason, out);
             }
-            // This member stood still meanwhile, and the others no longer wait for it.
-            (asking.asked, asking.next_question) = (0, now);
+            // The answer may have been the last one of a gate that has shut since; or this member stood still
+            // meanwhile, and the others no longer wait for it.
+            asking.again += u32::from(answered);
+            (asking.asked, asking.next_question, asking.seen) = (0, now, Sightings::default());
         }
         if asking.asked < PROBES && now >= asking.next_question {
             asking.asked += 1;
