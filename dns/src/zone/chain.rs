@@ -1,0 +1,67 @@
+//! Names in canonical order, copied on write by part.
+//!
+//! A list of runs, each a sorted list of at most [`RUN_LEN`] names: a copy shares the runs, a write copies one.
+
+use std::sync::Arc;
+
+use crate::name::{Name, NameRef};
+
+/// The names of a run at most; it is split in two beyond.
+const RUN_LEN: usize = 512;
+
+#[derive(Clone, Default)]
+pub(super) struct Chain(Vec<Arc<Vec<Name>>>);
+
+impl Chain {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last name that is not after `name`, around the beginning.
+    pub(super) fn at_or_before(&self, name: NameRef<'_>) -> Option<NameRef<'_>> {
+        let run = self.0.partition_point(|run| run[0].as_ref() <= name);
+        let found = match run.checked_sub(1) {
+            Some(run) => {
+                let run = &self.0[run];
+                run.get(run.partition_point(|each| each.as_ref() <= name) - 1)
+            }
+            None => self.0.last().and_then(|run| run.last()),
+        };
+        found.map(Name::as_ref)
+    }
+
+    /// The first name after `name`, around the end.
+    pub(super) fn after(&self, name: NameRef<'_>) -> Option<NameRef<'_>> {
+        let next = self.0.partition_point(|run| run.last().is_some_and(|last| last.as_ref() <= name));
+        let run = self.0.get(next).or(self.0.first())?;
+        let at = run.partition_point(|each| each.as_ref() <= name);
+        run.get(at).or(run.first()).map(Name::as_ref)
+    }
+
+    pub(super) fn insert(&mut self, name: &Name) {
+        let run = self.0.partition_point(|run| run[0] <= *name).saturating_sub(1);
+        let Some(place) = self.0.get_mut(run) else {
+            self.0.push(Arc::new(vec![name.clone()]));
+            return;
+        };
+        let names = Arc::make_mut(place);
+        if let Err(at) = names.binary_search(name) {
+            names.insert(at, name.clone());
+        }
+        if names.len() > RUN_LEN {
+            let tail = names.split_off(RUN_LEN / 2);
+            self.0.insert(run + 1, Arc::new(tail));
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &Name) {
+        let Some(run) = self.0.partition_point(|run| run[0] <= *name).checked_sub(1) else { return };
+        if let Ok(at) = self.0[run].binary_search(name) {
+            let names = Arc::make_mut(&mut self.0[run]);
+            names.remove(at);
+            if names.is_empty() {
+                self.0.remove(run);
+            }
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! One change of a zone, from begin to end.
+//!
+//! An edit reads through to the zone it began from. It keeps a draft of each name that it touches; [`Edit::finish`] compares
+//! the drafts with what was there, so that the [`Change`] holds what really differs and nothing that was done and undone.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+
+use super::node::{Entry, Node};
+use super::{Chain, Change, Soa, Table, Zone, ZoneError};
+use crate::name::{Name, NameRef};
+use crate::record::{Record, RecordSet, Rtype};
+
+/// A change being made.
+#[derive(Debug)]
+pub struct Edit {
+    base: Zone,
+    drafts: BTreeMap<(Side, Name), Draft>,
+}
+
+/// Why a record cannot be added or removed. The edit is as it was before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// It is not at or below the apex.
+    #[error("{0} is not in the zone")]
+    OutOfZone(Name),
+    /// A query type, OPT or the like.
+    #[error("{1} of {0} is no data for a zone")]
+    Meta(Name, Rtype),
+    /// SOA is at the apex and nowhere else.
+    #[error("{0} has an SOA record below the apex of the zone")]
+    SoaBelow(Name),
+    /// A second one where there can be one only (SOA, CNAME, DNAME).
+    #[error("{0} has more than one {1} record")]
+    Single(Name, Rtype),
+    /// RFC 2181, 10.1.
+    #[error("{0} has a CNAME record and other records beside it")]
+    CnameAndOther(Name),
+    /// More records of one type than one message carries, which no client could be told.
+    #[error("{0} has more {1} records than a message can carry")]
+    TooMany(Name, Rtype),
+    /// A change wants to remove what is not there.
+    #[error("there is no such {1} record of {0} to remove")]
+    Missing(Name, Rtype),
+    /// A change wants to add what is there.
+    #[error("the {1} record of {0} to add is there already")]
+    Exists(Name, Rtype),
+}
+
+/// The two sets of owners of a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Names,
+    Hashes,
+}
+
+/// The records of one name while they change.
+#[derive(Clone, Debug, Default)]
+struct Draft(Vec<DraftSet>);
+
+#[derive(Clone, Debug)]
+struct DraftSet {
+    rtype: Rtype,
+    /// For RRSIG the type that is signed, which separates the signatures of different sets; else the type itself.
+    covers: Rtype,
+    ttl: u32,
+    rdata: Vec<Box<[u8]>>,
+}
+
+impl Edit {
+    /// Begins with nothing.
+    pub fn empty(apex: Name) -> Self {
+        let (names, hashes) = (Table::new(), Table::new());
+        Self::of(Zone { apex, names, hashes, nsec: Chain::default(), nsec3: Chain::default() })
+    }
+
+    pub(super) fn of(base: Zone) -> Self {
+        Self { base, drafts: BTreeMap::new() }
+    }
+
+    /// The zone as it was.
+    pub fn base(&self) -> &Zone {
+        &self.base
+    }
+
+    /// The names touched so far, in canonical order; hashed ones left out.
+    pub fn touched(&self) -> impl Iterator<Item = NameRef<'_>> {
+        self.drafts.keys().filter(|(side, _)| *side == Side::Names).map(|(_, name)| name.as_ref())
+    }
+
+    /// Whether the name has any record now.
+    pub fn has_records(&self, name: NameRef<'_>) -> bool {
+        match self.draft(Side::Names, name) {
+            Some(draft) => !draft.0.is_empty(),
+            None => self.base.node(name).is_some_and(|node| !node.is_empty()),
+        }
+    }
+
+    /// The types that the name has now, signatures left out.
+    pub fn types(&self, name: NameRef<'_>) -> Vec<Rtype> {
+        match self.draft(Side::Names, name) {
+            Some(draft) => draft.0.iter().map(|set| set.rtype).filter(|rtype| *rtype != Rtype::RRSIG).collect(),
+            None => self
+                .base
+                .node(name)
+                .map(|node| node.entries().iter().map(|e| e.set.rtype()).collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The records of a name and type now; not for RRSIG.
+    pub fn set(&self, name: NameRef<'_>, rtype: Rtype) -> Option<RecordSet> {
+        match self.draft(side_of(rtype, &[]), name) {
+            Some(draft) => draft.0.iter().find(|set| set.rtype == rtype)?.build(),
+            None => self.table(side_of(rtype, &[])).get(name)?.set(rtype).cloned(),
+        }
+    }
+
+    /// The start of authority now.
+    pub fn soa(&self) -> Option<Soa> {
+        Soa::read(self.set(self.base.apex.as_ref(), Rtype::SOA)?.first()).ok()
+    }
+
+    /// Adds a record; whether it was not there with this TTL. The set gets the record's TTL (RFC 2181, 5.2).
+    ///
+    /// # Errors
+    /// When the record cannot be in this zone.
+    pub fn add(&mut self, record: Record) -> Result<bool, EditError> {
+        self.check(&record)?;
+        let side = side_of(record.rtype, &record.rdata);
+        let Record { name, rtype, ttl, rdata } = record;
+        let set = self.draft_mut(side, &name).set_mut(rtype, &rdata, ttl);
+        let known = set.rdata.contains(&rdata);
+        if !known && is_single(rtype) && !set.rdata.is_empty() {
+            return Err(EditError::Single(name, rtype));
+        }
+        let changed = !known || set.ttl != ttl;
+        set.ttl = ttl;
+        if !known {
+            set.rdata.push(rdata);
+        }
+        Ok(changed)
+    }
+
+    /// Removes a record, whatever its TTL; whether it was there.
+    pub fn remove(&mut self, name: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> bool {
+        let mut removed = false;
+        self.retain(name, side_of(rtype, rdata), |set| {
+            if set.rtype == rtype {
+                let before = set.rdata.len();
+                set.rdata.retain(|mine| **mine != *rdata);
+                removed |= set.rdata.len() != before;
+            }
+            !set.rdata.is_empty()
+        });
+        removed
+    }
+
+    /// Removes all records of a name and type, their signatures left; for RRSIG all signatures.
+    pub fn remove_set(&mut self, name: NameRef<'_>, rtype: Rtype) {
+        self.retain(name, side_of(rtype, &[]), |set| set.rtype != rtype);
+    }
+
+    /// Removes the signatures of the records of a name and type.
+    pub fn remove_signatures(&mut self, name: NameRef<'_>, covered: Rtype) {
+        self.retain(name, side_of(covered, &[]), |set| set.rtype != Rtype::RRSIG || set.covers != covered);
+    }
+
+    /// Removes all records of a name of the types that `which` wants.
+    pub fn remove_types(&mut self, name: NameRef<'_>, which: impl Fn(Rtype) -> bool) {
+        self.retain(name, Side::Names, |set| !which(set.rtype));
+    }
+
+    /// Puts another start of authority in the place of the one there is, if any, with its TTL.
+    ///
+    /// # Errors
+    /// When the zone cannot have it.
+    pub fn set_soa(&mut self, soa: &Soa, ttl: u32) -> Result<(), EditError> {
+        let apex = self.base.apex.clone();
+        self.remove_set(apex.as_ref(), Rtype::SOA);
+        self.add(Record { name: apex, rtype: Rtype::SOA, ttl, rdata: soa.write() }).map(drop)
+    }
+
+    /// Does what a change says.
+    ///
+    /// # Errors
+    /// When the change does not fit; the edit is then of no more use.
+    pub fn apply(&mut self, change: &Change) -> Result<(), EditError> {
+        for record in &change.removed {
+            if !self.remove(record.name.as_ref(), record.rtype, &record.rdata) {
+                return Err(EditError::Missing(record.name.clone(), record.rtype));
+            }
+        }
+        for record in &change.added {
+            if !self.add(record.clone())? {
+                return Err(EditError::Exists(record.name.clone(), record.rtype));
+            }
+        }
+        Ok(())
+    }
+
+    /// The zone after the edit, and what became different.
+    ///
+    /// # Errors
+    /// When the result is not a zone: no SOA, CNAME beside other records, a set too large.
+    pub fn finish(self) -> Result<(Zone, Change), ZoneError> {
+        let Self { mut base, drafts } = self;
+        let mut change = Change::default();
+        for ((side, name), draft) in drafts {
+            let entries = draft.build(&name)?;
+            let old = table(&base, side).get(name.as_ref());
+            if old.map(Node::entries).unwrap_or_default() == entries {
+                continue;
+            }
+            note(&mut change, old, &name, &entries);
+            base.settle(side, name, entries);
+        }
+        let top = base.set(base.apex.as_ref(), Rtype::SOA).ok_or_else(|| ZoneError::NoSoa(base.apex.clone()))?;
+        Soa::read(top.first()).map_err(|error| ZoneError::Soa(base.apex.clone(), error))?;
+        change.arrange();
+        Ok((base, change))
+    }
+
+    fn check(&self, record: &Record) -> Result<(), EditError> {
+        let Record { name, rtype, .. } = record;
+        if !name.as_ref().is_at_or_below(self.base.apex.as_ref()) {
+            return Err(EditError::OutOfZone(name.clone()));
+        }
+        if rtype.is_meta() {
+            return Err(EditError::Meta(name.clone(), *rtype));
+        }
+        if *rtype == Rtype::SOA && *name != self.base.apex {
+            return Err(EditError::SoaBelow(name.clone()));
+        }
+        Ok(())
+    }
+
+    fn table(&self, side: Side) -> &Table {
+        table(&self.base, side)
+    }
+
+    fn draft(&self, side: Side, name: NameRef<'_>) -> Option<&Draft> {
+        // Most edits touch nothing before they read; the key of a look-up costs an allocation.
+        if self.drafts.is_empty() { None } else { self.drafts.get(&(side, name.to_owned())) }
+    }
+
+    fn draft_mut(&mut self, side: Side, name: &Name) -> &mut Draft {
+        match self.drafts.entry((side, name.clone())) {
+            Slot::Occupied(slot) => slot.into_mut(),
+            Slot::Vacant(slot) => {
+                let node = table(&self.base, side).get(name.as_ref());
+                slot.insert(node.map(Draft::of).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Keeps the sets that `keep` wants, which may change them.
+    fn retain(&mut self, name: NameRef<'_>, side: Side, keep: impl FnMut(&mut DraftSet) -> bool) {
+        if self.draft(side, name).is_some() || self.table(side).get(name).is_some() {
+            self.draft_mut(side, &name.to_owned()).0.retain_mut(keep);
+        }
+    }
+}
+
+impl Draft {
+    fn of(node: &Node) -> Self {
+        let all = node.entries.iter().flat_map(|entry| std::iter::once(&entry.set).chain(entry.signatures.as_deref()));
+        Self(all.map(DraftSet::of).collect())
+    }
+
+    /// The set that data of this type belongs to; a new and empty one where there is none.
+    fn set_mut(&mut self, rtype: Rtype, rdata: &[u8], ttl: u32) -> &mut DraftSet {
+        let covers = covers(rtype, rdata);
+        let at = self.0.iter().position(|set| set.rtype == rtype && set.covers == covers);
+        let at = at.unwrap_or_else(|| {
+            self.0.push(DraftSet { rtype, covers, ttl, rdata: Vec::new() });
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+
+    fn build(&self, name: &Name) -> Result<Vec<Entry>, EditError> {
+        let mut entries = Vec::with_capacity(self.0.len());
+        for set in self.0.iter().filter(|set| set.rtype != Rtype::RRSIG) {
+            let built = set.build().ok_or_else(|| EditError::TooMany(name.clone(), set.rtype))?;
+            let signatures = self.0.iter().find(|other| other.rtype == Rtype::RRSIG && other.covers == set.rtype);
+            entries.push(Entry { set: built, signatures: signatures.and_then(DraftSet::build).map(Box::new) });
+        }
+        entries.sort_unstable_by_key(|entry| entry.set.rtype());
+        let alone = |entry: &Entry| matches!(entry.set.rtype(), Rtype::CNAME | Rtype::NSEC | Rtype::KEY);
+        if entries.iter().any(|entry| entry.set.rtype() == Rtype::CNAME) && !entries.iter().all(alone) {
+            return Err(EditError::CnameAndOther(name.clone()));
+        }
+        Ok(entries)
+    }
+}
+
+impl DraftSet {
+    fn of(set: &RecordSet) -> Self {
+        let rdata = set.rdata().map(Box::from).collect();
+        Self { rtype: set.rtype(), covers: covers(set.rtype(), set.first()), ttl: set.ttl(), rdata }
+    }
+
+    fn build(&self) -> Option<RecordSet> {
+        RecordSet::new(self.rtype, self.ttl, &self.rdata.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    }
+}
+
+impl Zone {
+    /// Gives a name these entries, and keeps the nodes above it and the chains in step.
+    fn settle(&mut self, side: Side, name: Name, entries: Vec<Entry>) {
+        let (rtype, chain) = match side {
+            Side::Names => (Rtype::NSEC, &mut self.nsec),
+            Side::Hashes => (Rtype::NSEC3, &mut self.nsec3),
+        };
+        match entries.iter().any(|entry| entry.set.rtype() == rtype) {
+            true => chain.insert(&name),
+            false => chain.remove(&name),
+        }
+        match side {
+            Side::Hashes if entries.is_empty() => self.hashes.remove(name.as_ref()),
+            Side::Hashes => self.hashes.put(Node { name, entries, children: 0 }),
+            Side::Names => self.settle_name(name, entries),
+        }
+    }
+
+    fn settle_name(&mut self, name: Name, entries: Vec<Entry>) {
+        match self.names.get(name.as_ref()) {
+            Some(old) if entries.is_empty() && old.children == 0 => {
+                self.names.remove(name.as_ref());
+                self.left(name.as_ref());
+            }
+            Some(old) => {
+                let (name, children) = (old.name.clone(), old.children);
+                self.names.put(Node { name, entries, children });
+            }
+            None if entries.is_empty() => {}
+            None => {
+                self.joined(name.as_ref());
+                self.names.put(Node { name, entries, children: 0 });
+            }
+        }
+    }
+
+    /// A node for `name` is new: the one above counts it, and is made where there is none.
+    fn joined(&mut self, name: NameRef<'_>) {
+        let mut below = name;
+        while below != self.apex.as_ref() {
+            let Some(above) = below.parent() else { return };
+            if let Some(node) = self.names.get(above) {
+                let node = Node { children: node.children + 1, ..node.clone() };
+                return self.names.put(node);
+            }
+            self.names.put(Node { name: above.to_owned(), entries: Vec::new(), children: 1 });
+            below = above;
+        }
+    }
+
+    /// The node of `name` is gone: the one above does not count it any more, and goes as well if it was there for it only.
+    fn left(&mut self, name: NameRef<'_>) {
+        let mut below = name;
+        while below != self.apex.as_ref() {
+            let Some(above) = below.parent() else { return };
+            let Some(node) = self.names.get(above) else { return };
+            let node = Node { children: node.children.saturating_sub(1), ..node.clone() };
+            if node.children > 0 || !node.is_empty() || above == self.apex.as_ref() {
+                return self.names.put(node);
+            }
+            self.names.remove(above);
+            below = above;
+        }
+    }
+}
+
+/// Writes down what differs between a node and the entries that take its place.
+fn note(change: &mut Change, old: Option<&Node>, name: &Name, entries: &[Entry]) {
+    let new =
+        Node { name: old.map_or_else(|| name.clone(), |old| old.name.clone()), entries: entries.to_vec(), children: 0 };
+    let before: Vec<Record> = old.into_iter().flat_map(Node::records).collect();
+    let after: Vec<Record> = new.records().collect();
+    change.removed.extend(before.iter().filter(|record| !after.contains(record)).cloned());
+    change.added.extend(after.into_iter().filter(|record| !before.contains(record)));
+}
+
+fn table(zone: &Zone, side: Side) -> &Table {
+    match side {
+        Side::Names => &zone.names,
+        Side::Hashes => &zone.hashes,
+    }
+}
+
+fn side_of(rtype: Rtype, rdata: &[u8]) -> Side {
+    if covers(rtype, rdata) == Rtype::NSEC3 { Side::Hashes } else { Side::Names }
+}
+
+/// The type that a signature signs (RFC 4034, 3.1.1); any other type itself.
+fn covers(rtype: Rtype, rdata: &[u8]) -> Rtype {
+    match (rtype, rdata) {
+        (Rtype::RRSIG, [high, low, ..]) => Rtype(u16::from_be_bytes([*high, *low])),
+        _ => rtype,
+    }
+}
+
+fn is_single(rtype: Rtype) -> bool {
+    matches!(rtype, Rtype::SOA | Rtype::CNAME | Rtype::DNAME)
+}
