@@ -1,7 +1,8 @@
 //! Brings a machine's addresses, devices and packet gates to the wanted state, over netlink.
 //!
 //! [`plan`] and [`frame`] are pure: they decide what to do and what bytes mean. [`Host`] is the shell that sees the
-//! kernel, asks the plan and performs its steps. This crate knows nothing of elections: it is told what is wanted.
+//! kernel, asks the plan and performs its steps; [`Watch`] only looks at the LAN interface. This crate knows nothing of
+//! elections: it is told what is wanted.
 //!
 //! **Invariant:** the DMZ address is never on this machine without its fence ([`nft`]); every plan puts the fence first
 //! and takes it away last.
@@ -19,15 +20,17 @@ mod route;
 mod seen;
 mod sysctl;
 mod undo;
+mod watch;
 
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-pub use host::{ApplyError, Event, Host, OpenError};
+pub use host::{ApplyError, Event, Host, OpenError, undo_left_over};
 pub use nft::NftError;
 pub use plan::{Place, Seen, Step};
 pub use resolve::{arp_resolve, default_gateway};
+pub use watch::Watch;
 
 /// An Ethernet hardware address.
 pub type MacBytes = [u8; 6];

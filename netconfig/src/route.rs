@@ -148,10 +148,29 @@ fn payload(message: &RouteNetlinkMessage) -> Vec<u8> {
 }
 
 /// A message in a form that is not known is as good as none.
-pub(crate) fn parse(message: &Message) -> Option<RouteNetlinkMessage> {
+fn parse(message: &Message) -> Option<RouteNetlinkMessage> {
     let mut header = NetlinkHeader::default();
     header.message_type = message.kind;
     RouteNetlinkMessage::deserialize(&header, &message.payload).ok()
+}
+
+/// Whether a notification tells of a link, or of an address on one, that is `ours` by its index or, where that is told,
+/// its name. One that cannot be read may be.
+pub(crate) fn concerns(message: &Message, ours: impl Fn(u32, Option<&str>) -> bool) -> bool {
+    match parse(message) {
+        Some(RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link)) => {
+            let name = link.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => Some(name.as_str()),
+                _ => None,
+            });
+            ours(link.header.index, name)
+        }
+        Some(RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address)) => {
+            ours(address.header.index, None)
+        }
+        Some(_) => false,
+        None => true,
+    }
 }
 
 fn describe(link: &LinkMessage) -> Link {

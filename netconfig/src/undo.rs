@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub(crate) struct Journal {
 
 impl Undo {
     /// What an earlier run left, if it did not end in order. A file that cannot be understood is as good as none.
-    pub(crate) fn left_over(path: &PathBuf) -> Option<Journal> {
+    pub(crate) fn left_over(path: &Path) -> Option<Journal> {
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -66,10 +66,15 @@ impl Undo {
 
     /// Everything is undone.
     pub(crate) fn finish(self) {
-        if let Err(error) = fs::remove_file(&self.path)
+        Undo::forget(&self.path);
+    }
+
+    /// Everything that an earlier run left is undone.
+    pub(crate) fn forget(path: &Path) {
+        if let Err(error) = fs::remove_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove the undo file");
+            tracing::warn!(path = %path.display(), %error, "cannot remove the undo file");
         }
     }
 

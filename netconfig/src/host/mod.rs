@@ -7,12 +7,12 @@
 //! address goes too.
 
 mod error;
-mod watch;
+mod surprise;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use error::{ApplyError, OpenError};
 
@@ -22,7 +22,7 @@ use crate::packet::{self, Tap};
 use crate::plan::{self, Address, Place, Seen, SeenFence, Step};
 use crate::route::{self, Route};
 use crate::seen::see;
-use crate::undo::{Journal, Undo};
+use crate::undo::Undo;
 use crate::{Fence, MacBytes, Wanted, frame, sysctl};
 
 /// One DMZ address on one LAN interface of this machine's network namespace.
@@ -83,9 +83,7 @@ impl Host {
         let route_events = Notifications::open(route::FAMILY, route::GROUPS).map_err(OpenError::Socket)?;
         let nft_events = Notifications::open(nft::FAMILY, nft::GROUP).map_err(OpenError::Socket)?;
         nft.see().map_err(OpenError::fence)?;
-        if let Some(journal) = Undo::left_over(&undo) {
-            take_back(&mut route, &journal, protection)?;
-        }
+        take_back(&mut route, &undo, protection)?;
         let seen = see(&mut route, &mut nft, &wanted)?;
         let undo = Undo::begin(undo, &wanted);
         let pending = VecDeque::new();
@@ -340,15 +338,28 @@ impl Host {
     }
 }
 
-/// Undoes what an earlier run left, which may have had another interface.
-fn take_back(route: &mut Route, journal: &Journal, protection: Protection) -> Result<(), OpenError> {
+/// Undoes what a crashed [`Host`] left behind, for a run that needs none itself; nothing to do is no error.
+///
+/// # Errors
+/// Without permission, or when the kernel refuses; the undo file stays then.
+pub fn undo_left_over(undo: &Path) -> Result<(), OpenError> {
+    let mut route = Route::open().map_err(OpenError::Socket)?;
+    if take_back(&mut route, undo, Protection::Owned)? {
+        Undo::forget(undo);
+    }
+    Ok(())
+}
+
+/// Undoes what an earlier run left, which may have had another interface. Returns whether there was anything.
+fn take_back(route: &mut Route, undo: &Path, protection: Protection) -> Result<bool, OpenError> {
+    let Some(journal) = Undo::left_over(undo) else { return Ok(false) };
     tracing::info!(interface = journal.wanted.interface, "undoing what an earlier run left behind");
     let mut nft = Nft::open(&journal.wanted.interface, protection).map_err(OpenError::fence)?;
     let seen = see(route, &mut nft, &journal.wanted)?;
     for step in plan::removal(&seen, &journal.wanted, &journal.sysctls) {
         perform(route, &mut nft, &seen, &journal.wanted, &step)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn perform(route: &mut Route, nft: &mut Nft, seen: &Seen, wanted: &Wanted, step: &Step) -> Result<(), ApplyError> {

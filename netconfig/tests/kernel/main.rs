@@ -10,4 +10,5 @@ mod crash;
 mod fence;
 mod lan;
 mod latency;
+mod watch;
 mod wire;

@@ -3,9 +3,6 @@
 //! A notification is only a reason to look: what happened is read off the difference between two looks
 //! ([`surprises`], pure), so a lost, late or repeated one changes nothing.
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::LinkAttribute;
-
 use super::{Event, Host, fence_stands};
 use crate::Wanted;
 use crate::netlink::Message;
@@ -13,6 +10,7 @@ use crate::packet::Tap;
 use crate::plan::{self, Address, Place, Seen, SeenFence, Step};
 use crate::route;
 use crate::seen::see;
+use crate::watch::link_events;
 
 impl Host {
     /// Waits for the next thing that happens.
@@ -93,27 +91,13 @@ impl Host {
 
     /// Whether a notification tells of a change to our devices by somebody else.
     fn concerns(&self, message: &Message) -> bool {
-        if message.port == self.route.port() {
-            return false;
-        }
-        let index_is_ours =
-            |index: u32| [&self.seen.nic, &self.seen.carrier].into_iter().flatten().any(|link| link.index == index);
-        match route::parse(message) {
-            Some(RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link)) => {
-                let name_is_ours = link.attributes.iter().any(|attribute| match attribute {
-                    LinkAttribute::IfName(name) => {
-                        *name == self.wanted.interface || plan::carrier_name(&self.wanted) == Some(name)
-                    }
-                    _ => false,
-                });
-                name_is_ours || index_is_ours(link.header.index)
-            }
-            Some(RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address)) => {
-                index_is_ours(address.header.index)
-            }
-            Some(_) => false,
-            None => true,
-        }
+        let devices = [&self.seen.nic, &self.seen.carrier];
+        let ours = |index: u32, name: Option<&str>| {
+            devices.into_iter().flatten().any(|link| link.index == index)
+                || name
+                    .is_some_and(|name| name == self.wanted.interface || plan::carrier_name(&self.wanted) == Some(name))
+        };
+        message.port != self.route.port() && route::concerns(message, ours)
     }
 }
 
@@ -126,14 +110,7 @@ async fn heard(tap: Option<&Tap>) -> std::io::Result<()> {
 
 /// What happened between two looks.
 fn surprises(before: &Seen, now: &Seen, wanted: &Wanted) -> Vec<Event> {
-    let running = |seen: &Seen| seen.nic.as_ref().filter(|nic| nic.running).map(|nic| nic.index);
-    let mut events = Vec::new();
-    match (running(before), running(now)) {
-        (Some(old), Some(new)) if old != new => events.extend([Event::Link { up: false }, Event::Link { up: true }]),
-        (None, Some(_)) => events.push(Event::Link { up: true }),
-        (Some(_), None) => events.push(Event::Link { up: false }),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
+    let mut events = link_events(before.nic.as_ref(), now.nic.as_ref());
     let fenced = |seen: &Seen| matches!(seen.fence, SeenFence::Intact { .. });
     if now.nic.is_some() && fenced(before) && !fenced(now) {
         events.push(Event::FenceLost);
