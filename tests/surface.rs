@@ -22,7 +22,6 @@ struct Site {
     stop: Option<oneshot::Sender<()>>,
     _runtime: Runtime,
     _status: watch::Sender<Arc<Status>>,
-    _counters: watch::Sender<Counters>,
 }
 
 impl Site {
@@ -31,11 +30,10 @@ impl Site {
         let folder = folder();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (status_tx, status) = watch::channel(Arc::new(standby()));
-        let (counters_tx, counters) = watch::channel(Counters::default());
         let (history, kept) = watch::channel(Arc::new((1..=20).map(event).collect::<Vec<_>>()));
         let (commands, mut requests) = mpsc::channel(4);
         let (stop, stopped) = oneshot::channel::<()>();
-        let door = Door { status, counters, history: kept, commands };
+        let door = Door { status, history: kept, commands };
         let socket = folder.join("control.sock");
         let listener = runtime.block_on(async { api::bind(&socket) }).unwrap();
         runtime.spawn(api::serve(listener, door, async {
@@ -46,7 +44,7 @@ impl Site {
                 let _ = reply.send(answer.clone());
             }
         });
-        Site { folder, history, stop: Some(stop), _runtime: runtime, _status: status_tx, _counters: counters_tx }
+        Site { folder, history, stop: Some(stop), _runtime: runtime, _status: status_tx }
     }
 
     fn ask(&self, arguments: &[&str]) -> Output {
@@ -108,6 +106,7 @@ fn standby() -> Status {
         health: 100,
         checks: Vec::new(),
         warnings: Vec::new(),
+        counters: Counters::default(),
         uptime_ms: 90_000,
     }
 }

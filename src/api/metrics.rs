@@ -5,10 +5,10 @@ use std::fmt::{self, Write};
 use super::model::{Counters, RoleName, Status};
 
 /// Every metric, each family with its help and type.
-pub(super) fn render(status: &Status, counters: &Counters) -> String {
+pub(super) fn render(status: &Status) -> String {
     let mut page = Page::default();
     gauges(&mut page, status);
-    counts(&mut page, counters);
+    counts(&mut page, &status.counters);
     page.text
 }
 
@@ -56,6 +56,8 @@ fn gauges(page: &mut Page, status: &Status) {
 
 fn counts(page: &mut Page, counters: &Counters) {
     page.counter("gatehouse_datagrams_sent_total", "Datagrams sent.", counters.sent);
+    let refused = "Datagrams that the kernel refused to send.";
+    page.counter("gatehouse_datagrams_send_failed_total", refused, counters.send_failed);
     page.counter("gatehouse_datagrams_received_total", "Datagrams accepted.", counters.received);
     page.family("gatehouse_datagrams_dropped_total", "Datagrams dropped, by reason.", "counter");
     let dropped = [
@@ -187,9 +189,8 @@ mod tests {
 
     #[test]
     fn the_page_says_what_the_status_says() {
-        let mut counters = Counters { takeovers: 3, forged: 7, ..Counters::default() };
-        counters.sent = 1 << 60;
-        let samples = parse(&render(&status(), &counters));
+        let counters = Counters { sent: 1 << 60, send_failed: 5, takeovers: 3, forged: 7, ..Counters::default() };
+        let samples = parse(&render(&Status { counters, ..status() }));
         let value = |series: &str| samples.get(series).copied();
         assert_eq!(value("gatehouse_holder"), Some(1.0));
         assert_eq!(value("gatehouse_role{role=\"holder\"}"), Some(1.0));
@@ -198,6 +199,7 @@ mod tests {
         assert_eq!(value("gatehouse_members{role=\"standby\"}"), Some(1.0));
         assert_eq!(value("gatehouse_members_unhealthy"), Some(1.0));
         assert_eq!(value("gatehouse_takeovers_total"), Some(3.0));
+        assert_eq!(value("gatehouse_datagrams_send_failed_total"), Some(5.0));
         assert_eq!(value("gatehouse_datagrams_dropped_total{reason=\"forged\"}"), Some(7.0));
         assert_eq!(value("gatehouse_uptime_seconds"), Some(61.005));
     }
@@ -206,7 +208,7 @@ mod tests {
     fn a_name_cannot_break_out_of_its_label() {
         let mut status = status();
         status.checks[0].name = "a\"} 1\nb\\".to_owned();
-        let page = render(&status, &Counters::default());
+        let page = render(&status);
         assert!(page.contains(r#"gatehouse_check_passing{check="a\"} 1\nb\\"} 1"#), "{page}");
         parse(&page);
     }

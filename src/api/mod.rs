@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use model::{Counters, Event, Refusal, Status};
+use model::{Event, Refusal, Status};
 pub use router::router;
 pub use server::serve;
 pub use socket::{BindError, bind};
@@ -32,8 +32,6 @@ pub use socket::{BindError, bind};
 pub struct Door {
     /// The newest status; always there.
     pub status: watch::Receiver<Arc<Status>>,
-    /// The newest counts.
-    pub counters: watch::Receiver<Counters>,
     /// The last events, oldest first, with ids that follow each other. Also how readers hear of new ones: the ids
     /// tell a slow one how many it missed.
     pub history: watch::Receiver<Arc<Vec<Event>>>,

@@ -34,6 +34,8 @@ pub struct Status {
     pub checks: Vec<CheckStatus>,
     /// What people should know: a missing permission, two members with one name, an invalid new configuration …
     pub warnings: Vec<String>,
+    /// What happened since the daemon started.
+    pub counters: Counters,
     /// Milliseconds since the daemon started.
     pub uptime_ms: u64,
 }
@@ -110,11 +112,13 @@ pub struct Event {
     pub gap_ms: Option<f64>,
 }
 
-/// Counts of what happened since the daemon started; `GET /metrics` shows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Counts of what happened since the daemon started; `GET /metrics` shows them, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Datagrams sent.
     pub sent: u64,
+    /// Datagrams that the kernel refused to send.
+    pub send_failed: u64,
     /// Datagrams accepted.
     pub received: u64,
     /// Datagrams that were not ours: no magic, wrong version, malformed, too long.

@@ -132,8 +132,7 @@ pub(super) async fn description() -> impl IntoResponse {
 #[utoipa::path(get, tag = "site", path = "/metrics", responses((status = 200, body = String, content_type = "text/plain", description = "Text exposition format 0.0.4")))]
 pub(super) async fn show_metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let status = Arc::clone(&shared.door.status.borrow());
-    let counters = shared.door.counters.borrow().clone();
-    (PROMETHEUS, metrics::render(&status, &counters))
+    (PROMETHEUS, metrics::render(&status))
 }
 
 /// Whether the daemon answers at all.

@@ -13,8 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
+use super::socket::SocketFile;
 use super::{Door, router};
 
 /// Connections served at once; more wait in the kernel's backlog. Each costs a task and a 16 KiB buffer.
@@ -28,8 +29,14 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The pause after a failed accept: descriptors are short, and asking again at once would only burn the CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers on `listener` until `shutdown` is ready, lets requests under way end, and removes the socket's file.
-pub async fn serve(listener: UnixListener, door: Door, shutdown: impl Future<Output = ()>) {
+/// How soon it is noticed that the socket's file, or its folder, was removed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Answers on `listener` until `shutdown` is ready, lets requests under way end, and removes the socket's file. If
+/// that is removed by somebody else, it is made again.
+pub async fn serve(mut listener: UnixListener, door: Door, shutdown: impl Future<Output = ()>) {
+    let mut file = SocketFile::of(&listener);
+    let mut look = interval(LOOK);
     let service = TowerToHyperService::new(router(door));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -39,6 +46,12 @@ pub async fn serve(listener: UnixListener, door: Door, shutdown: impl Future<Out
         let accepted = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
+            _ = look.tick() => {
+                if let Some(file) = &mut file && let Some(fresh) = file.restore().await {
+                    listener = fresh;
+                }
+                continue;
+            }
             accepted = accept(&listener, &places) => accepted,
         };
         if let Some((stream, place)) = accepted {
@@ -57,9 +70,8 @@ pub async fn serve(listener: UnixListener, door: Door, shutdown: impl Future<Out
         }
     }
     // The file goes before the listener, else it could be the next daemon's by then.
-    let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(ToOwned::to_owned));
-    if let Some(Err(error)) = path.map(std::fs::remove_file) {
-        tracing::debug!(%error, "the control socket's file was gone");
+    if let Some(file) = file {
+        file.remove();
     }
     drop(listener);
     let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;

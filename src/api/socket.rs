@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,61 @@ use tokio::net::UnixListener;
 const SOCKET_MODE: u32 = 0o660;
 /// Connections that wait to be accepted; more are refused by the kernel.
 const BACKLOG: i32 = 64;
+
+/// The file of a listening socket, so that it is missed when it is gone and never taken for another one.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: Option<(u64, u64)>,
+    complained: bool,
+}
+
+impl SocketFile {
+    /// The file that `listener` was bound to just now; none where it has no path.
+    pub(super) fn of(listener: &UnixListener) -> Option<SocketFile> {
+        let path = listener.local_addr().ok()?.as_pathname()?.to_owned();
+        Some(SocketFile { id: id(&path), path, complained: false })
+    }
+
+    /// A new listener, if the file is gone; somebody else's in its place is left alone. Says once what happened.
+    pub(super) async fn restore(&mut self) -> Option<UnixListener> {
+        if fs::symlink_metadata(&self.path).err()?.kind() != io::ErrorKind::NotFound {
+            return None;
+        }
+        let path = self.path.clone();
+        // The folder's lock may have to be waited for.
+        let bound = tokio::task::spawn_blocking(move || bind(&path)).await.ok()?;
+        match bound {
+            Ok(listener) => {
+                tracing::warn!(path = %self.path.display(), "the control socket had been removed; it is there again");
+                (self.id, self.complained) = (id(&self.path), false);
+                Some(listener)
+            }
+            Err(error) if !self.complained => {
+                tracing::error!(%error, "the control socket has been removed, and cannot be made again yet");
+                self.complained = true;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Removes the file, if it is still the one that was made here.
+    pub(super) fn remove(&self) {
+        if self.id.is_some()
+            && id(&self.path) == self.id
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::debug!(%error, "the control socket's file cannot be removed");
+        }
+    }
+}
+
+fn id(path: &Path) -> Option<(u64, u64)> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
 
 /// Why the control socket could not be made. The file system is as it was, but for a new folder.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,8 @@
 mod args;
 pub mod client;
 mod config;
+#[cfg(test)]
+mod fixture;
 mod manual;
 mod paint;
 mod show;

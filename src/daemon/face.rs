@@ -4,7 +4,7 @@ use crate::api::model::{CheckStatus, Counters, Event, Member as Shown, RoleName,
 use crate::config::Settings;
 use crate::election::{Doing, Member, Note, Reason, State};
 use crate::lan::health::CheckReport;
-use crate::lan::{Noted, Snapshot};
+use crate::lan::{Counts, Noted, Snapshot};
 use crate::units::{Health, NodeId, Priority, Time};
 use crate::wire::Stance;
 
@@ -48,27 +48,8 @@ pub(super) fn status(settings: &Settings, snapshot: &Snapshot, beside: &Beside) 
         health: snapshot.health.0,
         checks: beside.checks.clone(),
         warnings,
+        counters: counters(&snapshot.counts),
         uptime_ms: millis(snapshot.at.since(beside.started)),
-    }
-}
-
-pub(super) fn counters(snapshot: &Snapshot) -> Counters {
-    let counts = snapshot.counts;
-    Counters {
-        sent: counts.sent,
-        received: counts.received,
-        malformed: counts.malformed,
-        foreign_key: counts.foreign_key,
-        other_site: counts.other_site,
-        forged: counts.forged,
-        replayed: counts.replayed,
-        overload: counts.overload,
-        late_beacons: counts.late_beacons,
-        takeovers: counts.takeovers,
-        handovers: counts.handovers,
-        fence_restored: counts.fence_restored,
-        address_restored: counts.address_restored,
-        record_dropped: counts.record_dropped,
     }
 }
 
@@ -178,6 +159,26 @@ fn name(settings: &Settings, snapshot: &Snapshot, node: NodeId) -> String {
     }
     let member = snapshot.members.iter().find(|member| member.node == node);
     member.map_or_else(|| node.to_string(), |member| member.name.clone())
+}
+
+fn counters(counts: &Counts) -> Counters {
+    Counters {
+        sent: counts.sent,
+        send_failed: counts.send_failed,
+        received: counts.received,
+        malformed: counts.malformed,
+        foreign_key: counts.foreign_key,
+        other_site: counts.other_site,
+        forged: counts.forged,
+        replayed: counts.replayed,
+        overload: counts.overload,
+        late_beacons: counts.late_beacons,
+        takeovers: counts.takeovers,
+        handovers: counts.handovers,
+        fence_restored: counts.fence_restored,
+        address_restored: counts.address_restored,
+        record_dropped: counts.record_dropped,
+    }
 }
 
 fn dmz(settings: &Settings) -> Vec<String> {

@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use super::face::{self, Beside};
 use crate::api::{
     Command, Door,
-    model::{CheckStatus, Counters, Event, Refusal, Status},
+    model::{CheckStatus, Event, Refusal, Status},
 };
 use crate::clock;
-use crate::config::{KeySource, Settings};
+use crate::config::{KeySource, Lan, Settings};
 use crate::lan::health::{self, Checks, HealthReport};
 use crate::lan::{self, Identity, Noted, Order, Plan, Snapshot, StateLock};
 use crate::notify::{self, Notice, notify};
@@ -49,7 +49,6 @@ pub(super) struct Running {
     next_event: u64,
     next_pulse: Time,
     status: watch::Sender<Arc<Status>>,
-    counters: watch::Sender<Counters>,
     history: watch::Sender<Arc<Vec<Event>>>,
     events: VecDeque<Event>,
     door: Door,
@@ -74,9 +73,8 @@ impl Running {
         let snapshot = Arc::clone(&site.snapshot.borrow());
         let first = face::status(&settings, &snapshot, &beside);
         let (status, status_seen) = watch::channel(Arc::new(first));
-        let (counters, counters_seen) = watch::channel(Counters::default());
         let (history, history_seen) = watch::channel(Arc::new(Vec::new()));
-        let door = Door { status: status_seen, counters: counters_seen, history: history_seen, commands };
+        let door = Door { status: status_seen, history: history_seen, commands };
         Ok(Running {
             kept_term: identity.term,
             keeping: None,
@@ -91,7 +89,6 @@ impl Running {
             health,
             beside,
             status,
-            counters,
             history,
             door,
             _lock: lock,
@@ -273,7 +270,6 @@ impl Running {
             }));
         }
         self.pulse(&snapshot);
-        self.counters.send_replace(face::counters(&snapshot));
         self.status.send_replace(Arc::new(face::status(&self.settings, &snapshot, &self.beside)));
     }
 
@@ -307,9 +303,13 @@ impl Running {
 /// How a warning about a refused configuration begins.
 const NOT_USED: &str = "the new configuration is not used";
 
-/// Whether the members, the address and the devices are the same, so that the site can go on as it is.
+/// Whether the members, the address, the devices and what is done with them are the same, so that the site can go on as
+/// it is.
 fn same_site(a: &Plan, b: &Plan) -> bool {
-    let lan = |plan: &Plan| (plan.lan.interface.clone(), plan.lan.group_v4, plan.lan.group_v6, plan.key.public());
+    let lan = |plan: &Plan| {
+        let Lan { interface, group_v4, group_v6, role, .. } = plan.lan.clone();
+        (interface, group_v4, group_v6, role, plan.key.public())
+    };
     lan(a) == lan(b) && a.dmz == b.dmz && a.record == b.record
 }
 

@@ -1,7 +1,7 @@
 //! What runs on the members: Gatehouse in the demo and the labs, also others in the benchmark.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -126,27 +126,35 @@ impl Software for Gatehouse {
     }
 
     fn give_up(&self, seat: &Seat) -> Result<()> {
-        let mut request = Command::new(&self.program)
-            .arg("give-up")
-            .arg("--control")
-            .arg(seat.file("control.sock"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("running gatehouse give-up")?;
-        let give_up_at = clock::now() + PATIENCE;
-        while request.try_wait().context("gatehouse give-up")?.is_none() {
-            if clock::now() > give_up_at {
-                request.kill().context("gatehouse give-up")?;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        give_up(&self.program, seat)
+    }
+}
+
+/// Asks the daemon of a seat to hand the address over, as people do.
+///
+/// # Errors
+/// When it refuses, or does not answer in time.
+pub fn give_up(program: &Path, seat: &Seat) -> Result<()> {
+    let mut request = Command::new(program)
+        .arg("give-up")
+        .arg("--control")
+        .arg(seat.file("control.sock"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("running gatehouse give-up")?;
+    let give_up_at = clock::now() + PATIENCE;
+    while request.try_wait().context("gatehouse give-up")?.is_none() {
+        if clock::now() > give_up_at {
+            request.kill().context("gatehouse give-up")?;
         }
-        let output = request.wait_with_output().context("gatehouse give-up")?;
-        match output.status.code() {
-            Some(0) => Ok(()),
-            Some(_) => bail!("{} refused: {}", seat.member, String::from_utf8_lossy(&output.stderr).trim()),
-            None => bail!("{} did not answer within {PATIENCE:?}", seat.member),
-        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let output = request.wait_with_output().context("gatehouse give-up")?;
+    match output.status.code() {
+        Some(0) => Ok(()),
+        Some(_) => bail!("{} refused: {}", seat.member, String::from_utf8_lossy(&output.stderr).trim()),
+        None => bail!("{} did not answer within {PATIENCE:?}", seat.member),
     }
 }

@@ -4,18 +4,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netconfig::{Event, Host};
+use netconfig::Event;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::perform::{Means, REFRESH, with_causes};
+use super::kernel::Kernel;
+use super::perform::{Means, with_causes};
 use super::record::Recorder;
-use super::site::{Order, Plan, Refused, StartError, election_settings, fence, wanted_of_kernel};
+use super::site::{Order, Plan, Refused, StartError, election_settings};
 use super::sockets::Sockets;
 use super::timer::Timer;
 use super::warnings::Warnings;
 use super::{Noted, Snapshot, Warning, realtime};
 use crate::clock;
-use crate::election::{Effect, Failure, Input, Machine, Note, Settings, State, Timing};
+use crate::election::{Effect, Failure, Input, Machine, Note, Role, Settings, State, Timing};
 use crate::units::{BootEpoch, Health, Mac, NodeId, SiteTag, Time};
 use crate::wire::{Intake, Outbox};
 
@@ -47,7 +48,6 @@ pub(super) struct Driver {
     orders: mpsc::Receiver<Order>,
     pub(super) health: watch::Receiver<Health>,
     timer: Timer,
-    pub(super) mark: u32,
     publish_at: Time,
     resync_at: Time,
     pub(super) stale_at: Time,
@@ -86,17 +86,19 @@ impl Driver {
         health: watch::Receiver<Health>,
     ) -> Result<Driver, StartError> {
         let mut warnings = Warnings::default();
-        if let Err(error) = realtime::prioritise() {
-            warnings.raise(Warning::NoRealtime(error.to_string()));
+        // Nobody waits for an observer.
+        if plan.lan.role == Role::Candidate {
+            if let Err(error) = realtime::prioritise() {
+                warnings.raise(Warning::NoRealtime(error.to_string()));
+            }
+            if let Err(error) = realtime::lock_memory() {
+                warnings.raise(Warning::NoMemoryLock(error.to_string()));
+            }
         }
-        if let Err(error) = realtime::lock_memory() {
-            warnings.raise(Warning::NoMemoryLock(error.to_string()));
-        }
-        let mark = u32::from_le_bytes(clock::random_bytes().unwrap_or([0x47, 0x48, 0x01, 0x02])) | 1;
-        let host = Host::open(wanted_of_kernel(&plan, mark), plan.state.join("undo.json")).await?;
+        let kernel = Kernel::open(&plan).await?;
         // Replaced as soon as the interface, and with it the id, is known.
         let outbox = Outbox::new(plan.key.clone(), SiteTag([0; 4]), NodeId::default(), BootEpoch(0));
-        let means = Means { host, sockets: None, outbox, counts: Default::default(), warnings, refresh_at: None };
+        let means = Means { kernel, sockets: None, outbox, counts: Default::default(), warnings, refresh_at: None };
         let timer = Timer::new().map_err(StartError::Thread)?;
         let now = clock::now();
         Ok(Driver {
@@ -106,7 +108,6 @@ impl Driver {
             orders,
             health,
             timer,
-            mark,
             publish_at: now,
             resync_at: now + RESYNC,
             stale_at: now,
@@ -137,7 +138,7 @@ impl Driver {
             self.tick().await;
         }
         let Driver { means, .. } = self;
-        if let Err(error) = means.host.remove().await {
+        if let Err(error) = means.kernel.remove().await {
             tracing::warn!(error = with_causes(&error), "not everything could be undone");
         }
     }
@@ -160,7 +161,7 @@ impl Driver {
             biased;
             order = self.orders.recv(), if !self.stopping => Woken::Order(order.unwrap_or(Order::Stop)),
             Ok(()) = self.health.changed() => Woken::Health,
-            event = self.means.host.event() => Woken::Kernel(event),
+            event = self.means.kernel.event() => Woken::Kernel(event),
             _ = packets => Woken::Packets,
             _ = self.timer.until(at) => Woken::Timer,
         }
@@ -183,9 +184,7 @@ impl Driver {
             self.step(Input::Tick).await;
         }
         if self.means.refresh_at.is_some_and(|at| at <= now) {
-            self.means.refresh_at = Some(now + REFRESH);
-            let done = self.means.host.refresh().await;
-            if self.means.kernel(done).is_err() {
+            if self.means.refresh().await.is_err() {
                 self.put_back().await;
             }
         }
@@ -228,15 +227,15 @@ impl Driver {
 
     async fn resync(&mut self) -> Result<(), ()> {
         self.resync_at = clock::now() + RESYNC;
-        let done = self.means.host.resync().await;
-        let steps = self.means.kernel(done)?;
+        let done = self.means.kernel.resync().await;
+        let steps = self.means.report(done)?;
         if !steps.is_empty() {
             self.means.counts.address_restored += 1;
             tracing::warn!(?steps, "put back what another program had changed");
             // Caches may have noticed the absence.
             if self.holds() {
                 self.step(Input::FenceRestored).await;
-                let _ = self.means.host.announce();
+                self.means.announce();
             }
         }
         Ok(())
@@ -284,8 +283,8 @@ impl Driver {
     async fn grant(&mut self) {
         self.grant_at = None;
         self.granted = self.plan.lan.timing;
-        let done = self.means.host.set_fence(fence(&self.plan, self.mark)).await;
-        let _ = self.means.kernel(done);
+        let done = self.means.kernel.set_lease(&self.plan).await;
+        let _ = self.means.report(done);
         self.settle(self.plan.lan.timing).await;
     }
 

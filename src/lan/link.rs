@@ -16,12 +16,12 @@ use crate::wire::{Intake, Outbox};
 impl Driver {
     /// The interface is as it is now: the sockets, the site and the election follow.
     pub(super) async fn link_changed(&mut self) {
-        let (index, up) = (self.means.host.index(), self.means.host.link_up());
+        let (index, up) = (self.means.kernel.index(), self.means.kernel.link_up());
         let about_link = |warning: &Warning| {
             matches!(warning, Warning::InterfaceMissing(_) | Warning::LinkDown(_) | Warning::NoHardwareAddress(_))
         };
         let name = self.plan.lan.interface.clone();
-        let wrong = match (index, self.means.host.nic_mac()) {
+        let wrong = match (index, self.means.kernel.nic_mac()) {
             (None, _) => Some(Warning::InterfaceMissing(name)),
             (Some(_), _) if !up => Some(Warning::LinkDown(name)),
             (Some(_), None) => Some(Warning::NoHardwareAddress(name)),
@@ -43,7 +43,7 @@ impl Driver {
 
     /// Joins the groups on the interface as it is now. What cannot be opened is tried again at the next resync.
     pub(super) fn open_sockets(&mut self) {
-        let Some(index) = self.means.host.index() else { return };
+        let Some(index) = self.means.kernel.index() else { return };
         let lan = &self.plan.lan;
         let port = lan.group_v4.map_or(0, |group| group.port());
         let broadcast = lan.broadcast.then(|| SocketAddrV4::new(Ipv4Addr::BROADCAST, port));
@@ -54,7 +54,8 @@ impl Driver {
             group_v6: lan.group_v6,
             peers: lan.peers.clone(),
             broadcast,
-            mark: self.mark,
+            mark: self.means.kernel.mark(),
+            role: lan.role,
         };
         match Sockets::open(&wanted) {
             Ok(sockets) => {
@@ -74,7 +75,7 @@ impl Driver {
 
     /// The interface is there: now it is known who this member is.
     fn found_site(&mut self) {
-        let Some(nic) = self.means.host.nic_mac() else { return };
+        let Some(nic) = self.means.kernel.nic_mac() else { return };
         let identity = self.plan.identity;
         let node = identity.node(Mac(nic));
         let settings = election_settings(&self.plan, node, Mac(nic));
@@ -99,7 +100,7 @@ impl Driver {
 
     /// With `mac = "nic"` the address answers from the interface's own hardware address, which may have changed.
     async fn follow_nic(&mut self) {
-        let (Some(site), Some(nic)) = (&self.site, self.means.host.nic_mac().map(Mac)) else { return };
+        let (Some(site), Some(nic)) = (&self.site, self.means.kernel.nic_mac().map(Mac)) else { return };
         let now = site.machine.settings();
         if self.plan.dmz.mac == MacMode::Nic && now.mac != nic {
             let settings = election_settings(&self.plan, now.node, nic);

@@ -7,6 +7,7 @@
 mod driver;
 pub mod health;
 mod identity;
+mod kernel;
 mod link;
 mod packets;
 mod perform;

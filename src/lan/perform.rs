@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use netconfig::Host;
-
+use super::kernel::Kernel;
 use super::sockets::Sockets;
 use super::warnings::Warnings;
 use super::{Counts, Warning};
@@ -13,11 +12,11 @@ use crate::units::{Term, Time};
 use crate::wire::{Message, Outbox};
 
 /// The kernel-side lifetime of the address is renewed this often while it is on.
-pub(super) const REFRESH: Duration = Duration::from_millis(500);
+const REFRESH: Duration = Duration::from_millis(500);
 
 /// What effects act on.
 pub(super) struct Means {
-    pub host: Host,
+    pub kernel: Kernel,
     pub sockets: Option<Sockets>,
     pub outbox: Outbox,
     pub counts: Counts,
@@ -49,29 +48,33 @@ impl Means {
 
     async fn perform_one(&mut self, effect: Effect, outcome: &mut Outcome) -> Result<(), Failure> {
         match effect {
+            // Without a host, as at an observer, nothing is ever put on the machine.
             Effect::Configure => {
-                let done = self.host.configure().await;
+                let Some(host) = self.kernel.host() else { return Err(Failure::Configure) };
+                let done = host.configure().await;
                 self.refresh_at = Some(clock::now() + REFRESH);
-                self.kernel(done).map_err(|()| Failure::Configure)
+                self.report(done).map_err(|()| Failure::Configure)
             }
             Effect::Deconfigure => {
                 self.refresh_at = None;
-                let done = self.host.deconfigure().await;
-                self.kernel(done).map_err(|()| Failure::Deconfigure)
+                let Some(host) = self.kernel.host() else { return Ok(()) };
+                let done = host.deconfigure().await;
+                self.report(done).map_err(|()| Failure::Deconfigure)
             }
             Effect::ShutGate => {
-                let done = self.host.shut_gate();
-                self.kernel(done).map_err(|()| Failure::ShutGate)
+                let Some(host) = self.kernel.host() else { return Ok(()) };
+                let done = host.shut_gate();
+                self.report(done).map_err(|()| Failure::ShutGate)
             }
             Effect::Send { to, term, message, not_after } => self.send(to, term, &message, not_after),
             Effect::Announce => {
-                let done = self.host.announce();
-                let _ = self.kernel(done);
+                self.announce();
                 Ok(())
             }
             Effect::Probe => {
-                let done = self.host.probe();
-                let _ = self.kernel(done);
+                let Some(host) = self.kernel.host() else { return Ok(()) };
+                let done = host.probe();
+                let _ = self.report(done);
                 Ok(())
             }
             Effect::Note(note) => {
@@ -103,7 +106,11 @@ impl Means {
             Err(error) => {
                 self.counts.send_failed += 1;
                 if to == Dest::Group {
-                    tracing::debug!(%error, "a datagram could not be sent");
+                    // Stands until the sockets have been opened anew, which is tried every few seconds meanwhile.
+                    let text = format!("the group cannot be reached: {error}; trying again");
+                    if self.sockets.is_some() && !self.warnings.any(|warning| matches!(warning, Warning::Network(_))) {
+                        self.warnings.raise(Warning::Network(text));
+                    }
                     if not_after.is_some() {
                         return Err(Failure::Beacon);
                     }
@@ -113,8 +120,23 @@ impl Means {
         Ok(())
     }
 
+    /// Renews the lifetime of the address that is on.
+    pub(super) async fn refresh(&mut self) -> Result<(), ()> {
+        self.refresh_at = Some(clock::now() + REFRESH);
+        let Some(host) = self.kernel.host() else { return Ok(()) };
+        let done = host.refresh().await;
+        self.report(done)
+    }
+
+    /// Tells the LAN who answers. A lost announcement is repeated soon, so that a failed one is only shown.
+    pub(super) fn announce(&mut self) {
+        let Some(host) = self.kernel.host() else { return };
+        let done = host.announce();
+        let _ = self.report(done);
+    }
+
     /// Shows a kernel error for as long as it lasts.
-    pub(super) fn kernel<T, E: std::error::Error>(&mut self, done: Result<T, E>) -> Result<T, ()> {
+    pub(super) fn report<T, E: std::error::Error>(&mut self, done: Result<T, E>) -> Result<T, ()> {
         let text = done.as_ref().err().map(|error| with_causes(error));
         let over = |warning: &Warning| matches!(warning, Warning::Kernel(what) if Some(what) != text.as_ref());
         self.warnings.clear(over);

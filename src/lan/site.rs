@@ -42,7 +42,7 @@ pub struct Plan {
 pub enum Order {
     /// Hand the address over and stay; answered when that is done or refused.
     GiveUp(oneshot::Sender<Result<(), Refused>>),
-    /// Go on with this name, role, priority, preference and timing; everything else must be as before.
+    /// Go on with this name, priority, preference and timing; everything else must be as before.
     Reload(Box<Plan>),
     /// Hand the address over, clean up and end.
     Stop,

@@ -5,7 +5,7 @@ use gatehouse::clock;
 use gatehouse::demo::deed::Deed;
 use gatehouse::demo::net::Machine;
 
-use crate::kit::{Config, m, met, never_two, run, settled, site, until};
+use crate::kit::{Config, m, met, never_two, replaced, run, settled, site};
 use crate::lab;
 
 /// Members find each other and replace a holder on a switch that drops the group's frames.
@@ -20,7 +20,7 @@ fn meet_without_multicast(lan: &'static str) -> Result<()> {
     for (deed, undo) in [(Deed::Cut, Deed::Heal), (Deed::Kill, Deed::Restart)] {
         let before = site.holder().context("nobody holds")?;
         site.apply(deed, before)?;
-        until("a takeover", || Ok(site.holder().is_some_and(|now| now != before)))?;
+        replaced(&site, before)?;
         site.apply(undo, before)?;
         met(&mut site, &[m(1), m(2), m(3)])?;
     }

@@ -1,4 +1,4 @@
-//! Who shall hold: health checks, preference, and members that only watch.
+//! Who shall hold: health checks and preference.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -7,11 +7,13 @@ use anyhow::{Context, Result, ensure};
 use gatehouse::api::model::RoleName;
 use gatehouse::clock;
 use gatehouse::demo::deed::Deed;
-use gatehouse::demo::member::{Member, MemberSet};
+use gatehouse::demo::member::Member;
 use gatehouse::demo::net::Machine;
 use gatehouse::demo::site::Site;
 
-use crate::kit::{Config, figures, holder, m, met, never_two, plays, settled, shows, site, start, status, until};
+use crate::kit::{
+    Config, figures, holder, m, met, never_two, other, plays, replaced, settled, shows, site, start, status,
+};
 use crate::lab;
 
 /// The port of a service that the members check on themselves.
@@ -44,7 +46,7 @@ fn a_holder_whose_service_fails_hands_over_to_one_whose_service_works() {
         let mut site = site(2, checked("weight = 40"))?;
         let mut services = [Some(service(&site, m(1))?), Some(service(&site, m(2))?)];
         let first = settled(&mut site)?;
-        let other = [m(1), m(2)].into_iter().find(|member| *member != first).context("a standby")?;
+        let other = other(&site, first)?;
         for member in [m(1), m(2)] {
             fit(&site, member, 100)?;
         }
@@ -79,16 +81,17 @@ fn a_veto_keeps_a_member_from_holding_while_anybody_else_can() {
         start(&mut site, &[m(3)])?;
         fit(&site, m(3), 0)?;
         let first = met(&mut site, &[m(1), m(2), m(3)])?;
-        let second = [m(1), m(2)].into_iter().find(|member| *member != first).context("a standby")?;
+        let second = other(&site, first)?;
         let begin = clock::now();
         site.apply(Deed::Kill, first)?;
-        until("a takeover", || Ok(site.holder().is_some_and(|now| now != first)))?;
+        replaced(&site, first)?;
         ensure!(site.holder() == Some(second), "the unfit one took over");
         std::thread::sleep(Duration::from_secs(1));
         ensure!(holder(&mut site)? == second, "the unfit one took over");
         // Nobody else is left: better unfit than nobody.
         site.apply(Deed::Kill, second)?;
-        ensure!(holder_but(&mut site, second)? == m(3), "another holder");
+        replaced(&site, second)?;
+        ensure!(holder(&mut site)? == m(3), "another holder");
         never_two(&site, begin)
     });
 }
@@ -113,41 +116,10 @@ fn a_preferred_member_gets_the_address_after_its_delay_and_may_give_it_up() {
         ensure!(seen.lost_after_takeover == 0 && seen.gap_ms < 300.0, "the move was noticed: {seen:?}");
 
         plays(&site, m(1), RoleName::Standby)?;
-        give_up(&site, m(2))?;
+        site.apply(Deed::GiveUp, m(2))?;
         plays(&site, m(1), RoleName::Holder)?;
         std::thread::sleep(Duration::from_secs(3));
         ensure!(holder(&mut site)? == m(1), "what was given up came back at once");
         never_two(&site, begin)
     });
-}
-
-#[test]
-fn an_observer_never_holds() {
-    lab(|| {
-        let mut site = site(2, |member| Config::lan(if member == m(1) { "role = \"observer\"" } else { "" }))?;
-        start(&mut site, &[m(1)])?;
-        plays(&site, m(1), RoleName::Observer)?;
-        std::thread::sleep(Duration::from_secs(1));
-        ensure!(site.address_on().is_empty(), "an observer alone has the address");
-        start(&mut site, &[m(2)])?;
-        ensure!(met(&mut site, &[m(1), m(2)])? == m(2), "another holder");
-        let begin = clock::now();
-        site.apply(Deed::Kill, m(2))?;
-        shows(&site, m(1), "to see that nobody holds", |status| status.holder.is_none())?;
-        std::thread::sleep(Duration::from_secs(2));
-        ensure!(site.record(begin).address.iter().all(|round| !round.yes.contains(m(1))), "an observer took over");
-        ensure!(site.address_on() == MemberSet::default(), "a dead member's address did not go");
-        plays(&site, m(1), RoleName::Observer).map(drop)
-    });
-}
-
-fn holder_but(site: &mut Site, not: Member) -> Result<Member> {
-    until("another holder", || Ok(site.holder().is_some_and(|now| now != not)))?;
-    holder(site)
-}
-
-fn give_up(site: &Site, member: Member) -> Result<()> {
-    let control = site.seat(member)?.file("control.sock").display().to_string();
-    let program = crate::kit::program().display().to_string();
-    crate::kit::run(site.lan(), Machine::Member(member), &program, &["give-up", "--control", &control]).map(drop)
 }

@@ -15,7 +15,7 @@ use gatehouse::demo::measure::{Figures, Window};
 use gatehouse::demo::member::{Member, MemberSet};
 use gatehouse::demo::net::{Lan, Machine};
 use gatehouse::demo::site::Site;
-use gatehouse::demo::software::{Seat, Software};
+use gatehouse::demo::software::{Seat, Software, give_up};
 use gatehouse::units::Time;
 
 /// Nothing that works takes longer on a busy machine.
@@ -78,6 +78,10 @@ impl<F: Fn(Member) -> Config + Send + Sync> Software for Daemons<F> {
         command.arg("run").arg("--config").arg(self.0(seat.member).write(seat)?);
         Ok(command)
     }
+
+    fn give_up(&self, seat: &Seat) -> Result<()> {
+        give_up(&program(), seat)
+    }
 }
 
 /// The program under test.
@@ -126,17 +130,32 @@ pub fn met(site: &mut Site, members: &[Member]) -> Result<Member> {
     Ok(holding)
 }
 
+/// The first member but this one.
+pub fn other(site: &Site, than: Member) -> Result<Member> {
+    site.lan().members().iter().copied().find(|member| *member != than).context("there is no other member")
+}
+
+/// Waits until somebody else than the holder of before answers the client.
+pub fn replaced(site: &Site, before: Member) -> Result<()> {
+    until("another holder", || Ok(site.holder().is_some_and(|now| now != before)))
+}
+
 /// Waits until a member's status is as it should be; that status.
 pub fn shows(site: &Site, member: Member, what: &str, right: impl Fn(&Status) -> bool) -> Result<Status> {
+    shows_at(site.seat(member)?, what, right)
+}
+
+/// Waits until the status of a seat's daemon is as it should be; that status.
+pub fn shows_at(seat: &Seat, what: &str, right: impl Fn(&Status) -> bool) -> Result<Status> {
     let give_up_at = clock::now() + PATIENCE;
     loop {
-        let seen = status(site, member);
+        let seen = status_at(seat);
         if let Ok(seen) = &seen
             && right(seen)
         {
             return Ok(seen.clone());
         }
-        ensure!(clock::now() < give_up_at, "waited for {member} {what}: {seen:#?}\n{}", words(site, member)?);
+        ensure!(clock::now() < give_up_at, "waited for {} {what}: {seen:#?}\n{}", seat.member, words_at(seat));
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -158,12 +177,12 @@ pub fn until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
 
 /// What a member says of the site.
 pub fn status(site: &Site, member: Member) -> Result<Status> {
-    serde_json::from_str(&get(site, member, "/v1/status")?).context("a status")
+    status_at(site.seat(member)?)
 }
 
 /// What happened at a member.
 pub fn events(site: &Site, member: Member) -> Result<Vec<Event>> {
-    let lines = get(site, member, "/v1/events?follow=false")?;
+    let lines = get(site.seat(member)?, "/v1/events?follow=false")?;
     lines.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
 }
 
@@ -174,7 +193,7 @@ pub fn tells(site: &Site, member: Member, kind: &str, words: &str) -> Result<boo
 
 /// One of a member's figures, as `/metrics` names it.
 pub fn metric(site: &Site, member: Member, name: &str) -> Result<u64> {
-    let page = get(site, member, "/metrics")?;
+    let page = get(site.seat(member)?, "/metrics")?;
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.with_context(|| format!("no {name} in {page}"))?.parse().context("a number")
 }
@@ -186,8 +205,7 @@ pub fn dropped(site: &Site, member: Member, reason: &str) -> Result<u64> {
 
 /// All that a member's daemon said.
 pub fn words(site: &Site, member: Member) -> Result<String> {
-    let bytes = std::fs::read(site.seat(member)?.file("log")).unwrap_or_default();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(words_at(site.seat(member)?))
 }
 
 /// Two never answered since `from`, as far as the observers saw.
@@ -232,8 +250,16 @@ pub fn run(lan: &Lan, machine: Machine, program: &str, arguments: &[&str]) -> Re
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn get(site: &Site, member: Member, path: &str) -> Result<String> {
-    let mut stream = UnixStream::connect(site.seat(member)?.file("control.sock")).context("connecting")?;
+fn status_at(seat: &Seat) -> Result<Status> {
+    serde_json::from_str(&get(seat, "/v1/status")?).context("a status")
+}
+
+fn words_at(seat: &Seat) -> String {
+    String::from_utf8_lossy(&std::fs::read(seat.file("log")).unwrap_or_default()).into_owned()
+}
+
+fn get(seat: &Seat, path: &str) -> Result<String> {
+    let mut stream = UnixStream::connect(seat.file("control.sock")).context("connecting")?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: gatehouse\r\n\r\n").context("asking")?;
     let mut answer = String::new();

@@ -16,8 +16,8 @@ use gatehouse::demo::site::Site;
 use gatehouse::demo::software::{Seat, Software};
 
 use crate::kit::{
-    Config, PATIENCE, holder, m, met, metric, never_two, plays, program, run, settled, shows, site, start, status,
-    until, words,
+    Config, PATIENCE, holder, m, met, metric, never_two, other, plays, program, replaced, run, settled, shows, site,
+    start, status, until, words,
 };
 use crate::lab;
 
@@ -136,7 +136,7 @@ fn a_full_disk_stops_nobody() {
         until("inputs that are not recorded", || Ok(metric(&site, m(2), "gatehouse_record_dropped_total")? > 0))?;
         let begin = clock::now();
         site.apply(Deed::Kill, first)?;
-        until("a takeover", || Ok(site.holder().is_some_and(|now| now != first)))?;
+        replaced(&site, first)?;
         site.apply(Deed::Restart, first)?;
         met(&mut site, &[m(1), m(2)])?;
         never_two(&site, begin)
@@ -173,7 +173,7 @@ fn two_members_with_one_name_are_told_apart() {
         }
         let begin = clock::now();
         site.apply(Deed::Kill, first)?;
-        until("the twin takes over", || Ok(site.holder().is_some_and(|now| now != first)))?;
+        replaced(&site, first)?;
         never_two(&site, begin)
     });
 }
@@ -183,7 +183,7 @@ fn a_clock_that_was_ahead_and_is_right_again_is_no_obstacle() {
     lab(|| {
         let mut site = site(2, |_| Config::default())?;
         let first = settled(&mut site)?;
-        let other = [m(1), m(2)].into_iter().find(|member| *member != first).context("a standby")?;
+        let other = other(&site, first)?;
         // As after a start with a clock years ahead, and one with an older copy of the state folder.
         restart_with_epoch(&mut site, other, u64::MAX / 4)?;
         met(&mut site, &[m(1), m(2)])?;

@@ -16,6 +16,7 @@ mod machine;
 mod meddling;
 mod modes;
 mod neighbours;
+mod observer;
 mod partition;
 mod record;
 mod reload;

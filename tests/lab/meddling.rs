@@ -9,7 +9,7 @@ use gatehouse::demo::member::Member;
 use gatehouse::demo::net::Machine;
 use gatehouse::demo::site::Site;
 
-use crate::kit::{Config, figures, holder, m, never_two, output, run, set, settled, site, status, until};
+use crate::kit::{Config, figures, holder, m, never_two, other, output, run, set, settled, site, status, until};
 use crate::lab;
 
 /// A hundred milliseconds, and the slack of a busy machine.
@@ -30,7 +30,7 @@ fn what_another_program_takes_away_comes_back() {
     lab(|| {
         let mut site = site(2, |_| Config::default())?;
         let holding = settled(&mut site)?;
-        let standby = [m(1), m(2)].into_iter().find(|member| *member != holding).context("a standby")?;
+        let standby = other(&site, holding)?;
         let term = status(&site, holding)?.term;
         let begin = clock::now();
         for victim in [holding, standby] {
@@ -63,7 +63,7 @@ fn an_address_that_somebody_adds_to_a_standby_does_not_answer() {
     lab(|| {
         let mut site = site(2, |_| Config::default())?;
         let holding = settled(&mut site)?;
-        let standby = [m(1), m(2)].into_iter().find(|member| *member != holding).context("a standby")?;
+        let standby = other(&site, holding)?;
         let begin = clock::now();
         for device in ["eth0", "dmz-eth0"] {
             let script = format!("addr add 192.168.77.11/24 dev {device}\n");

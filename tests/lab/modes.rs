@@ -10,7 +10,7 @@ use gatehouse::demo::deed::Deed;
 use gatehouse::demo::net::{DMZ_V6, Machine, PUBLIC};
 use gatehouse::demo::site::Site;
 
-use crate::kit::{Config, m, never_two, plays, run, shows, site, start, until};
+use crate::kit::{Config, m, never_two, plays, replaced, run, shows, site, start, until};
 use crate::lab;
 
 /// Cuts and kills holders; each time another must answer, and never two.
@@ -22,7 +22,7 @@ fn survives(mut site: Site, page: impl Fn(&Site) -> Result<String>) -> Result<()
         until("the holder's page", || Ok(page(&site).is_ok_and(|page| page == holder.to_string())))?;
         let begin = clock::now();
         site.apply(deed, holder)?;
-        until("a takeover", || Ok(site.holder().is_some_and(|now| now != holder)))?;
+        replaced(&site, holder)?;
         until("the new holder's page", || Ok(page(&site).is_ok_and(|page| page != holder.to_string())))?;
         never_two(&site, begin)?;
         match deed {

@@ -6,7 +6,7 @@ use gatehouse::demo::deed::Deed;
 use gatehouse::demo::net::Machine;
 use serde_json::Value;
 
-use crate::kit::{Config, PATIENCE, m, met, program, run, settled, site, until};
+use crate::kit::{Config, PATIENCE, m, met, program, replaced, run, settled, site};
 use crate::lab;
 
 #[test]
@@ -18,11 +18,11 @@ fn a_record_of_a_lab_replays_without_differences() {
         })?;
         let first = settled(&mut site)?;
         site.apply(Deed::Cut, first)?;
-        until("a takeover", || Ok(site.holder().is_some_and(|now| now != first)))?;
+        replaced(&site, first)?;
         site.apply(Deed::Heal, first)?;
         let second = met(&mut site, &[m(1), m(2), m(3)])?;
         site.apply(Deed::Stop, second)?;
-        until("a handover", || Ok(site.holder().is_some_and(|now| now != second)))?;
+        replaced(&site, second)?;
         for member in [m(1), m(2), m(3)] {
             site.apply(Deed::Stop, member)?;
             let life = site.daemon(member).context("no daemon")?.wait(PATIENCE);

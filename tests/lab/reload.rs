@@ -10,7 +10,9 @@ use gatehouse::demo::member::Member;
 use gatehouse::demo::net::{DMZ, Machine};
 use gatehouse::demo::site::Site;
 
-use crate::kit::{Config, events, figures, m, never_two, output, program, run, settled, shows, site, status, until};
+use crate::kit::{
+    Config, events, figures, m, never_two, other, output, program, run, settled, shows, site, status, until,
+};
 use crate::lab;
 
 /// A new DMZ address.
@@ -21,7 +23,7 @@ fn a_reload_loses_no_probe_and_keeps_the_term() {
     lab(|| {
         let mut site = site(2, |_| Config::default())?;
         let holding = settled(&mut site)?;
-        let standby = [m(1), m(2)].into_iter().find(|member| *member != holding).context("a standby")?;
+        let standby = other(&site, holding)?;
         let term = status(&site, holding)?.term;
         let begin = clock::now();
         let steps = ["priority = 150", "priority = 150\nprofile = \"fast\"", "beacon = \"200ms\"", "priority = 7"];

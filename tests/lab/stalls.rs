@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use gatehouse::clock;
 use gatehouse::demo::daemon::Life;
 use gatehouse::demo::deed::Deed;
 use gatehouse::demo::member::Member;
 use gatehouse::demo::site::Site;
 
-use crate::kit::{Config, PATIENCE, figures, holder, m, met, never_two, set, settled, site, status};
+use crate::kit::{Config, PATIENCE, figures, holder, m, met, never_two, other, set, settled, site, status};
 use crate::lab;
 
 fn stall(site: &mut Site, member: Member, millis: u64) -> Result<()> {
@@ -101,7 +101,7 @@ fn a_standby_that_comes_and_goes_disturbs_nobody() {
     lab(|| {
         let mut site = site(3, |_| Config::default())?;
         let holding = settled(&mut site)?;
-        let guest = [m(1), m(2)].into_iter().find(|member| *member != holding).context("a standby")?;
+        let guest = other(&site, holding)?;
         let begin = clock::now();
         for round in 0..8 {
             site.apply(if round % 2 == 0 { Deed::Kill } else { Deed::Stop }, guest)?;

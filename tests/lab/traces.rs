@@ -12,7 +12,7 @@ use gatehouse::demo::site::Site;
 use gatehouse::demo::software::Profile;
 
 use crate::faults::gatehouse;
-use crate::kit::{m, until};
+use crate::kit::{m, replaced, until};
 use crate::lab;
 
 /// Waits until the kernel is done with what it does by itself: the link-local addresses are no longer tentative.
@@ -82,7 +82,7 @@ fn what_a_crash_left_behind_is_gone_after_the_next_stop() {
         site.start_all()?;
         let holder = site.wait_for_holder(Duration::from_secs(15), Duration::from_millis(500))?;
         site.apply(Deed::Kill, holder)?;
-        until("a takeover", || Ok(site.holder().is_some_and(|now| now != holder)))?;
+        replaced(&site, holder)?;
         site.apply(Deed::Restart, holder)?;
         until("one address", || Ok(site.address_on().len() == 1))?;
         std::thread::sleep(Duration::from_secs(1));

@@ -1,44 +1,7 @@
 //! What people read, whole.
 
 use super::*;
-
-fn member(name: &str, role: RoleName, successor: Option<u8>) -> Member {
-    Member {
-        name: name.into(),
-        node: "00".repeat(16),
-        role,
-        address: format!("192.168.1.2{}", name.len()),
-        last_seen_ms: 42,
-        healthy: true,
-        health: 100,
-        priority: 100,
-        successor,
-        me: false,
-    }
-}
-
-/// A standby of a site of three.
-fn standby() -> Status {
-    let me = Member { me: true, ..member("attic", RoleName::Standby, Some(1)) };
-    let broken = Member { healthy: false, health: 40, ..member("basement", RoleName::Standby, Some(2)) };
-    Status {
-        name: "attic".into(),
-        node: "00".repeat(16),
-        role: RoleName::Standby,
-        state: "standby".into(),
-        holder: Some("garage".into()),
-        holder_node: Some("00".repeat(16)),
-        held_ms: Some(7_500_000),
-        term: 12,
-        dmz: vec!["192.168.1.11".into()],
-        interface: "eth0".into(),
-        members: vec![me, broken, member("garage", RoleName::Holder, None)],
-        health: 100,
-        checks: Vec::new(),
-        warnings: Vec::new(),
-        uptime_ms: 90_000,
-    }
-}
+use crate::cli::fixture::standby;
 
 #[test]
 fn a_quiet_standby() {

@@ -6,41 +6,15 @@ use ratatui::backend::TestBackend;
 
 use super::state::{Action, Input, Overlay, State};
 use super::view::{Look, view};
-use crate::api::model::{CheckStatus, Event, Member, RoleName, Status};
+use crate::api::model::{CheckStatus, Event, Status};
+use crate::cli::fixture::standby;
 
 fn status() -> Status {
-    let member = |name: &str, role, me, successor| Member {
-        name: name.into(),
-        node: "00".repeat(16),
-        role,
-        address: "192.168.1.21".into(),
-        last_seen_ms: 42,
-        healthy: true,
-        health: 100,
-        priority: 100,
-        successor,
-        me,
-    };
-    Status {
-        name: "attic".into(),
-        node: "00".repeat(16),
-        role: RoleName::Standby,
-        state: "standby".into(),
-        holder: Some("garage".into()),
-        holder_node: Some("00".repeat(16)),
-        held_ms: Some(7_500_000),
-        term: 12,
-        dmz: vec!["192.168.1.11".into()],
-        interface: "eth0".into(),
-        members: vec![
-            member("attic", RoleName::Standby, true, Some(1)),
-            member("garage", RoleName::Holder, false, None),
-        ],
-        health: 100,
-        checks: vec![CheckStatus { name: "web".into(), passing: false, detail: "refused".into(), took_ms: 2 }],
-        warnings: vec!["no real-time priority".into()],
-        uptime_ms: 90_000,
-    }
+    let mut status = standby();
+    status.members.retain(|member| member.healthy);
+    status.checks = vec![CheckStatus { name: "web".into(), passing: false, detail: "refused".into(), took_ms: 2 }];
+    status.warnings = vec!["no real-time priority".into()];
+    status
 }
 
 fn event(id: u64, kind: &str, gap_ms: Option<f64>) -> Event {
@@ -85,8 +59,8 @@ this machine takes over if the holder fails
 └────────────────────────────────────────────────────────────────────────────────────────┘
 ┌Members (2)─────────────────────────────────────────────────────────────────────────────┐
 │   NAME             ROLE      ADDRESS               HEARD           HEALTH       IN LINE│
-│*  attic            standby   192.168.1.21          this one        100          1      │
-│   garage           holder    192.168.1.21          42 ms ago       100                 │
+│*  attic            standby   192.168.1.25          this one        100          1      │
+│   garage           holder    192.168.1.26          42 ms ago       100                 │
 └────────────────────────────────────────────────────────────────────────────────────────┘
 ┌Last takeovers──────────────────────────────────────────────────────────────────────────┐
 │23:59:59.024Z  takeover 24  term 12                                                     │
