@@ -183,10 +183,8 @@ impl Driver {
         if self.site.as_ref().and_then(|site| site.machine.deadline()).is_some_and(|deadline| deadline.at <= now) {
             self.step(Input::Tick).await;
         }
-        if self.means.refresh_at.is_some_and(|at| at <= now) {
-            if self.means.refresh().await.is_err() {
-                self.put_back().await;
-            }
+        if self.means.refresh_at.is_some_and(|at| at <= now) && self.means.refresh().await.is_err() {
+            self.put_back().await;
         }
         if self.grant_at.is_some_and(|at| at <= now) {
             self.grant().await;
