@@ -69,15 +69,15 @@ impl Name {
     ///
     /// # Errors
     /// When the text is not a name, or too long together with `origin`.
-    pub fn parse(text: &str, origin: NameRef<'_>) -> Result<Self, NameError> {
-        if text == "@" {
-            return Ok(origin.to_owned());
+    pub fn parse(text: impl AsRef<[u8]>, origin: NameRef<'_>) -> Result<Self, NameError> {
+        let text = text.as_ref();
+        match text {
+            b"@" => return Ok(origin.to_owned()),
+            b"." => return Ok(Self::root()),
+            _ => {}
         }
-        if text == "." {
-            return Ok(Self::root());
-        }
-        let mut octets = Vec::with_capacity(text.len() + 2);
-        let absolute = labels_of_text(text.as_bytes(), &mut octets)?;
+        let mut octets = Vec::with_capacity(text.len() + 1 + origin.0.len());
+        let absolute = labels_of_text(text, &mut octets)?;
         octets.extend_from_slice(if absolute { &[0] } else { origin.0 });
         if octets.len() > MAX_LEN { Err(NameError::Long) } else { Ok(Self(octets.into())) }
     }

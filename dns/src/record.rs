@@ -4,10 +4,11 @@
 //! after the other, each with [`OWNER`], a pointer to the question's name, where the owner's name would be. An answer for a
 //! name that was asked is then one copy of octets.
 
-use std::fmt;
-use std::str::FromStr;
+mod rtype;
 
-use hickory_proto::rr::RecordType;
+use std::fmt;
+
+pub use rtype::{Rtype, UnknownType};
 
 use crate::name::Name;
 
@@ -19,87 +20,6 @@ pub const IN: u16 = 1;
 pub const FIXED_LEN: usize = 12;
 /// The greatest TTL, in seconds (RFC 2181, 8).
 pub const MAX_TTL: u32 = i32::MAX as u32;
-
-/// A record type by its number, known or not (RFC 3597).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rtype(pub u16);
-
-#[allow(missing_docs)]
-impl Rtype {
-    pub const A: Self = Self(1);
-    pub const NS: Self = Self(2);
-    pub const CNAME: Self = Self(5);
-    pub const SOA: Self = Self(6);
-    pub const PTR: Self = Self(12);
-    pub const MX: Self = Self(15);
-    pub const TXT: Self = Self(16);
-    pub const SIG: Self = Self(24);
-    pub const KEY: Self = Self(25);
-    pub const AAAA: Self = Self(28);
-    pub const SRV: Self = Self(33);
-    pub const DNAME: Self = Self(39);
-    pub const OPT: Self = Self(41);
-    pub const DS: Self = Self(43);
-    pub const RRSIG: Self = Self(46);
-    pub const NSEC: Self = Self(47);
-    pub const DNSKEY: Self = Self(48);
-    pub const NSEC3: Self = Self(50);
-    pub const NSEC3PARAM: Self = Self(51);
-    pub const CDS: Self = Self(59);
-    pub const CDNSKEY: Self = Self(60);
-    pub const TSIG: Self = Self(250);
-    pub const IXFR: Self = Self(251);
-    pub const AXFR: Self = Self(252);
-    pub const ANY: Self = Self(255);
-}
-
-impl Rtype {
-    /// Whether this number never names data in a zone: OPT, the query types 128 to 255 (RFC 6895, 3.1), and zero.
-    pub fn is_meta(self) -> bool {
-        matches!(self.0, 0 | 41 | 128..=255)
-    }
-
-    /// Whether the server makes and keeps these records itself in a zone that it signs (RFC 4034, RFC 5155).
-    pub fn is_made_by_signing(self) -> bool {
-        matches!(self, Self::RRSIG | Self::NSEC | Self::NSEC3 | Self::NSEC3PARAM)
-    }
-}
-
-impl fmt::Display for Rtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match RecordType::from(self.0) {
-            RecordType::Unknown(number) => write!(f, "TYPE{number}"),
-            known => write!(f, "{known}"),
-        }
-    }
-}
-
-impl fmt::Debug for Rtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The text names no record type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a record type")]
-pub struct UnknownType;
-
-impl FromStr for Rtype {
-    type Err = UnknownType;
-
-    /// A mnemonic in any case, or `TYPE` and a number (RFC 3597, 5).
-    fn from_str(text: &str) -> Result<Self, UnknownType> {
-        let text = text.to_ascii_uppercase();
-        if let Some(number) = text.strip_prefix("TYPE") {
-            return number.parse().map(Self).map_err(|_| UnknownType);
-        }
-        match RecordType::from_str(&text) {
-            Ok(RecordType::Unknown(_)) | Err(_) => Err(UnknownType),
-            Ok(known) => Ok(Self(u16::from(known))),
-        }
-    }
-}
 
 /// One record of class IN.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,18 +149,6 @@ impl<'a> Iterator for RdataIter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn types_have_names_and_numbers() {
-        for (text, rtype) in [("A", Rtype::A), ("aaaa", Rtype::AAAA), ("TYPE65400", Rtype(65_400)), ("type1", Rtype::A)]
-        {
-            assert_eq!(text.parse(), Ok(rtype), "{text}");
-        }
-        assert_eq!(Rtype(65_400).to_string(), "TYPE65400");
-        assert_eq!(Rtype::NSEC3PARAM.to_string(), "NSEC3PARAM");
-        assert_eq!("NOPE".parse::<Rtype>(), Err(UnknownType));
-        assert_eq!("TYPE70000".parse::<Rtype>(), Err(UnknownType));
-    }
 
     #[test]
     fn a_set_is_sorted_and_has_each_once() {
