@@ -181,6 +181,30 @@ impl Edit {
         self.add(Record { name: apex, rtype: Rtype::SOA, ttl, rdata: soa.write() }).map(drop)
     }
 
+    /// Whether anything differs from the zone as it was.
+    pub fn is_changed(&self) -> bool {
+        self.drafts.iter().any(|((side, name), draft)| {
+            let before = self.table(*side).get(name.as_ref()).map(Draft::of).unwrap_or_default();
+            !draft.is_same_as(&before)
+        })
+    }
+
+    /// Gives the zone the next serial, unless it has another than it had.
+    ///
+    /// # Errors
+    /// When there is no start of authority.
+    pub fn advance(&mut self) -> Result<(), ZoneError> {
+        let apex = self.base.apex.clone();
+        let (Some(mut soa), Some(set)) = (self.soa(), self.set(apex.as_ref(), Rtype::SOA)) else {
+            return Err(ZoneError::NoSoa(apex));
+        };
+        if soa.serial == self.base.serial() {
+            soa.serial = soa.serial.next();
+            self.set_soa(&soa, set.ttl())?;
+        }
+        Ok(())
+    }
+
     /// Does what a change says.
     ///
     /// # Errors
@@ -279,6 +303,12 @@ impl Draft {
         &mut self.0[at]
     }
 
+    /// Whether both are the same records, in whatever order.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let has = |sets: &[DraftSet], set: &DraftSet| sets.iter().any(|other| other.is_same_as(set));
+        self.0.len() == other.0.len() && self.0.iter().all(|set| has(&other.0, set))
+    }
+
     fn build(&self, name: &Name) -> Result<Vec<Entry>, EditError> {
         let mut entries = Vec::with_capacity(self.0.len());
         for set in self.0.iter().filter(|set| set.rtype != Rtype::RRSIG) {
@@ -299,6 +329,17 @@ impl DraftSet {
     fn of(set: &RecordSet) -> Self {
         let rdata = set.rdata().map(Box::from).collect();
         Self { rtype: set.rtype(), covers: covers(set.rtype(), set.first()), ttl: set.ttl(), rdata }
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        let head = |set: &Self| (set.rtype, set.covers, set.ttl);
+        head(self) == head(other) && self.sorted() == other.sorted()
+    }
+
+    fn sorted(&self) -> Vec<&[u8]> {
+        let mut rdata: Vec<&[u8]> = self.rdata.iter().map(AsRef::as_ref).collect();
+        rdata.sort_unstable();
+        rdata
     }
 
     fn build(&self) -> Option<RecordSet> {

@@ -8,6 +8,7 @@
 mod chain;
 mod change;
 mod edit;
+mod lease;
 mod node;
 mod soa;
 mod table;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use change::Change;
 pub use edit::{Edit, EditError};
+pub use lease::{Lease, Leases};
 pub use node::{Entry, Node};
 pub use soa::{Serial, Soa, SoaError};
 

@@ -107,6 +107,25 @@ fn an_edit_reads_what_it_has_written() {
 }
 
 #[test]
+fn the_serial_advances_once() {
+    let mut edit = zone([a("x", 1), a("x", 2)]).edit();
+    edit.remove_set(name("x").as_ref(), Rtype::A);
+    assert!(edit.is_changed());
+    edit.add(a("x", 2)).expect("added");
+    edit.add(a("x", 1)).expect("added");
+    assert!(!edit.is_changed(), "done and undone");
+    edit.add(Record { ttl: 5, ..a("x", 1) }).expect("added");
+    assert!(edit.is_changed());
+    edit.advance().expect("a start of authority");
+    edit.advance().expect("a start of authority");
+    assert_eq!(edit.soa(), Some(soa(2)));
+    let mut edit = zone([]).edit();
+    edit.set_soa(&soa(7), 60).expect("an SOA");
+    edit.advance().expect("a start of authority");
+    assert_eq!(edit.soa(), Some(soa(7)));
+}
+
+#[test]
 fn signatures_stay_with_what_they_sign() {
     let rrsig = |owner: &str, covered: Rtype, last: u8| Record {
         rtype: Rtype::RRSIG,
