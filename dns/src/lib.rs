@@ -1,9 +1,12 @@
 //! An authoritative DNS server: durable dynamic updates, transfers, alias answers, DNSSEC and a fast path.
 //!
-//! Reading order: the words ([`name`], [`record`], [`settings`]), the data ([`zone`]), then what changes it and what
-//! answers from it. `ARCHITECTURE.md` has the map. **Invariant:** nothing in this crate knows of sites, members or elections.
+//! Reading order: the words ([`name`], [`record`], [`rdata`], [`settings`]), the data ([`zone`]), messages ([`wire`]), then
+//! what changes a zone and what answers from it. `ARCHITECTURE.md` has the map. **Invariant:** nothing in this crate knows
+//! of sites, members or elections.
 
 pub mod name;
+pub mod rdata;
 pub mod record;
 pub mod settings;
+pub mod wire;
 pub mod zone;
