@@ -19,11 +19,21 @@ impl Chain {
 
     /// The last name that is not after `name`, around the beginning.
     pub(super) fn at_or_before(&self, name: NameRef<'_>) -> Option<NameRef<'_>> {
-        let run = self.0.partition_point(|run| run[0].as_ref() <= name);
+        self.last_of(|each| each <= name)
+    }
+
+    /// The last name before `name`, around the beginning.
+    pub(super) fn before(&self, name: NameRef<'_>) -> Option<NameRef<'_>> {
+        self.last_of(|each| each < name)
+    }
+
+    /// The last name that is one of the `low` ones, which come first; the last of all when there are none.
+    fn last_of(&self, low: impl Fn(NameRef<'_>) -> bool) -> Option<NameRef<'_>> {
+        let run = self.0.partition_point(|run| low(run[0].as_ref()));
         let found = match run.checked_sub(1) {
             Some(run) => {
                 let run = &self.0[run];
-                run.get(run.partition_point(|each| each.as_ref() <= name) - 1)
+                run.get(run.partition_point(|each| low(each.as_ref())) - 1)
             }
             None => self.0.last().and_then(|run| run.last()),
         };

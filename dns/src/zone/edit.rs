@@ -116,6 +116,15 @@ impl Edit {
         }
     }
 
+    /// The signatures of the records of a name and type now.
+    pub fn signatures(&self, name: NameRef<'_>, covered: Rtype) -> Option<RecordSet> {
+        let side = side_of(covered, &[]);
+        match self.draft(side, name) {
+            Some(draft) => draft.0.iter().find(|set| set.rtype == Rtype::RRSIG && set.covers == covered)?.build(),
+            None => self.table(side).get(name)?.entry(covered)?.signatures.as_deref().cloned(),
+        }
+    }
+
     /// The start of authority now.
     pub fn soa(&self) -> Option<Soa> {
         Soa::read(self.set(self.base.apex.as_ref(), Rtype::SOA)?.first()).ok()
@@ -228,21 +237,36 @@ impl Edit {
     /// # Errors
     /// When the result is not a zone: no SOA, CNAME beside other records, a set too large.
     pub fn finish(self) -> Result<(Zone, Change), ZoneError> {
-        let Self { mut base, drafts } = self;
         let mut change = Change::default();
-        for ((side, name), draft) in drafts {
-            let entries = draft.build(&name)?;
-            let old = table(&base, side).get(name.as_ref());
+        let zone = self.settled(Some(&mut change))?;
+        let top = zone.set(zone.apex.as_ref(), Rtype::SOA).ok_or_else(|| ZoneError::NoSoa(zone.apex.clone()))?;
+        Soa::read(top.first()).map_err(|error| ZoneError::Soa(zone.apex.clone(), error))?;
+        change.arrange();
+        Ok((zone, change))
+    }
+
+    /// The zone as it would be if the edit ended here: which names there are, what is below what.
+    ///
+    /// # Errors
+    /// As [`Edit::finish`], but the zone may be without an SOA.
+    pub fn preview(&self) -> Result<Zone, EditError> {
+        self.settled(None)
+    }
+
+    fn settled(&self, mut change: Option<&mut Change>) -> Result<Zone, EditError> {
+        let mut zone = self.base.clone();
+        for ((side, name), draft) in &self.drafts {
+            let entries = draft.build(name)?;
+            let old = table(&self.base, *side).get(name.as_ref());
             if old.map(Node::entries).unwrap_or_default() == entries {
                 continue;
             }
-            note(&mut change, old, &name, &entries);
-            base.settle(side, name, entries);
+            if let Some(change) = &mut change {
+                note(change, old, name, &entries);
+            }
+            zone.settle(*side, name.clone(), entries);
         }
-        let top = base.set(base.apex.as_ref(), Rtype::SOA).ok_or_else(|| ZoneError::NoSoa(base.apex.clone()))?;
-        Soa::read(top.first()).map_err(|error| ZoneError::Soa(base.apex.clone(), error))?;
-        change.arrange();
-        Ok((base, change))
+        Ok(zone)
     }
 
     fn check(&self, record: &Record) -> Result<(), EditError> {

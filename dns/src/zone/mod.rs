@@ -10,6 +10,7 @@ mod change;
 mod edit;
 mod lease;
 mod node;
+pub mod nsec3;
 mod soa;
 mod table;
 #[cfg(test)]
@@ -125,9 +126,19 @@ impl Zone {
         self.names.get(self.nsec.at_or_before(name)?)
     }
 
+    /// The owner of an NSEC record before `name` in canonical order, around the beginning, and not `name` itself.
+    pub fn nsec_before(&self, name: NameRef<'_>) -> Option<NameRef<'_>> {
+        self.nsec.before(name)
+    }
+
     /// The same for NSEC3; `hash` is the hashed name as a label, with the apex behind it.
     pub fn nsec3_at_or_before(&self, hash: NameRef<'_>) -> Option<&Node> {
         self.hashes.get(self.nsec3.at_or_before(hash)?)
+    }
+
+    /// The owner of an NSEC3 record before `hash`, around the beginning, and not `hash` itself.
+    pub fn nsec3_before(&self, hash: NameRef<'_>) -> Option<NameRef<'_>> {
+        self.nsec3.before(hash)
     }
 
     /// The node of a hashed name.
