@@ -33,7 +33,7 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     ("record", &["name"]),
     ("rdata", &["name", "record"]),
     ("settings", &["name", "record"]),
-    ("zone", &["name", "record"]),
+    ("zone", &["name", "rdata", "record"]),
     ("wire", &["name", "rdata", "record"]),
     ("text", &["name", "rdata", "record", "zone"]),
     ("answer", &["name", "rdata", "record", "wire", "zone"]),

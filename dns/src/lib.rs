@@ -8,5 +8,6 @@ pub mod name;
 pub mod rdata;
 pub mod record;
 pub mod settings;
+pub mod update;
 pub mod wire;
 pub mod zone;

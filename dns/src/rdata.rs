@@ -173,6 +173,11 @@ pub fn canonical(rtype: Rtype, rdata: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(canonical)
 }
 
+/// Whether both are the same data, the case of names aside: what one set of records cannot have twice (RFC 3597, 6).
+pub fn is_same(rtype: Rtype, a: &[u8], b: &[u8]) -> bool {
+    a == b || a.len() == b.len() && canonical(rtype, a) == canonical(rtype, b)
+}
+
 /// See [`pieces`].
 #[derive(Clone, Debug)]
 pub struct Pieces<'a> {
@@ -284,6 +289,7 @@ mod tests {
         // RFC 6840, 5.1; RFC 9460, 2.2 is not in the list of RFC 4034 either.
         assert_eq!(*canonical(Rtype::NSEC, b"\x01A\0\0\x01\x40"), *b"\x01A\0\0\x01\x40");
         assert_eq!(*canonical(Rtype(65), b"\0\x01\x01A\0"), *b"\0\x01\x01A\0");
+        assert!(is_same(Rtype::NS, b"\x01A\0", b"\x01a\0") && !is_same(Rtype::TXT, b"\x01A", b"\x01a"));
         assert!(matches!(canonical(Rtype::TXT, b"\x01A"), Cow::Borrowed(_)));
         assert_eq!(pieces(Rtype::NS, b"\xff").collect::<Vec<_>>(), [Piece::Octets(b"\xff")]);
     }

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
+use super::draft::{Draft, DraftSet, covers};
 use super::node::{Entry, Node};
 use super::{Chain, Change, Soa, Table, Zone, ZoneError};
 use crate::name::{Name, NameRef};
+use crate::rdata::is_same;
 use crate::record::{Record, RecordSet, Rtype};
 
 /// A change being made.
@@ -52,19 +54,6 @@ pub enum EditError {
 enum Side {
     Names,
     Hashes,
-}
-
-/// The records of one name while they change.
-#[derive(Clone, Debug, Default)]
-struct Draft(Vec<DraftSet>);
-
-#[derive(Clone, Debug)]
-struct DraftSet {
-    rtype: Rtype,
-    /// For RRSIG the type that is signed, which separates the signatures of different sets; else the type itself.
-    covers: Rtype,
-    ttl: u32,
-    rdata: Vec<Box<[u8]>>,
 }
 
 impl Edit {
@@ -125,12 +114,38 @@ impl Edit {
         }
     }
 
+    /// How many records of a name and type there are now.
+    pub fn count(&self, name: NameRef<'_>, rtype: Rtype) -> usize {
+        match self.draft(side_of(rtype, &[]), name) {
+            Some(draft) => draft.0.iter().filter(|set| set.rtype == rtype).map(|set| set.rdata.len()).sum(),
+            None => self
+                .table(side_of(rtype, &[]))
+                .get(name)
+                .and_then(|node| node.set(rtype))
+                .map_or(0, |set| set.count().into()),
+        }
+    }
+
+    /// The data that a record has in the zone now: as `rdata`, perhaps in another case.
+    pub fn find(&self, name: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> Option<&[u8]> {
+        let side = side_of(rtype, rdata);
+        let same = |mine: &&[u8]| is_same(rtype, mine, rdata);
+        match self.draft(side, name) {
+            Some(draft) => {
+                let sets = draft.0.iter().filter(|set| set.rtype == rtype);
+                sets.flat_map(|set| set.rdata.iter().map(AsRef::as_ref)).find(same)
+            }
+            None => self.table(side).get(name)?.set(rtype)?.rdata().find(same),
+        }
+    }
+
     /// The start of authority now.
     pub fn soa(&self) -> Option<Soa> {
         Soa::read(self.set(self.base.apex.as_ref(), Rtype::SOA)?.first()).ok()
     }
 
-    /// Adds a record; whether it was not there with this TTL. The set gets the record's TTL (RFC 2181, 5.2).
+    /// Adds a record; whether it was not there with this TTL. The set gets the record's TTL (RFC 2181, 5.2). The case of
+    /// names in data does not count: the data that was there first stays.
     ///
     /// # Errors
     /// When the record cannot be in this zone.
@@ -139,7 +154,7 @@ impl Edit {
         let side = side_of(record.rtype, &record.rdata);
         let Record { name, rtype, ttl, rdata } = record;
         let set = self.draft_mut(side, &name).set_mut(rtype, &rdata, ttl);
-        let known = set.rdata.contains(&rdata);
+        let known = set.rdata.iter().any(|mine| is_same(rtype, mine, &rdata));
         if !known && is_single(rtype) && !set.rdata.is_empty() {
             return Err(EditError::Single(name, rtype));
         }
@@ -157,7 +172,7 @@ impl Edit {
         self.retain(name, side_of(rtype, rdata), |set| {
             if set.rtype == rtype {
                 let before = set.rdata.len();
-                set.rdata.retain(|mine| **mine != *rdata);
+                set.rdata.retain(|mine| !is_same(rtype, mine, rdata));
                 removed |= set.rdata.len() != before;
             }
             !set.rdata.is_empty()
@@ -310,67 +325,6 @@ impl Edit {
     }
 }
 
-impl Draft {
-    fn of(node: &Node) -> Self {
-        let all = node.entries.iter().flat_map(|entry| std::iter::once(&entry.set).chain(entry.signatures.as_deref()));
-        Self(all.map(DraftSet::of).collect())
-    }
-
-    /// The set that data of this type belongs to; a new and empty one where there is none.
-    fn set_mut(&mut self, rtype: Rtype, rdata: &[u8], ttl: u32) -> &mut DraftSet {
-        let covers = covers(rtype, rdata);
-        let at = self.0.iter().position(|set| set.rtype == rtype && set.covers == covers);
-        let at = at.unwrap_or_else(|| {
-            self.0.push(DraftSet { rtype, covers, ttl, rdata: Vec::new() });
-            self.0.len() - 1
-        });
-        &mut self.0[at]
-    }
-
-    /// Whether both are the same records, in whatever order.
-    fn is_same_as(&self, other: &Self) -> bool {
-        let has = |sets: &[DraftSet], set: &DraftSet| sets.iter().any(|other| other.is_same_as(set));
-        self.0.len() == other.0.len() && self.0.iter().all(|set| has(&other.0, set))
-    }
-
-    fn build(&self, name: &Name) -> Result<Vec<Entry>, EditError> {
-        let mut entries = Vec::with_capacity(self.0.len());
-        for set in self.0.iter().filter(|set| set.rtype != Rtype::RRSIG) {
-            let built = set.build().ok_or_else(|| EditError::TooMany(name.clone(), set.rtype))?;
-            let signatures = self.0.iter().find(|other| other.rtype == Rtype::RRSIG && other.covers == set.rtype);
-            entries.push(Entry { set: built, signatures: signatures.and_then(DraftSet::build).map(Box::new) });
-        }
-        entries.sort_unstable_by_key(|entry| entry.set.rtype());
-        let alone = |entry: &Entry| matches!(entry.set.rtype(), Rtype::CNAME | Rtype::NSEC | Rtype::KEY);
-        if entries.iter().any(|entry| entry.set.rtype() == Rtype::CNAME) && !entries.iter().all(alone) {
-            return Err(EditError::CnameAndOther(name.clone()));
-        }
-        Ok(entries)
-    }
-}
-
-impl DraftSet {
-    fn of(set: &RecordSet) -> Self {
-        let rdata = set.rdata().map(Box::from).collect();
-        Self { rtype: set.rtype(), covers: covers(set.rtype(), set.first()), ttl: set.ttl(), rdata }
-    }
-
-    fn is_same_as(&self, other: &Self) -> bool {
-        let head = |set: &Self| (set.rtype, set.covers, set.ttl);
-        head(self) == head(other) && self.sorted() == other.sorted()
-    }
-
-    fn sorted(&self) -> Vec<&[u8]> {
-        let mut rdata: Vec<&[u8]> = self.rdata.iter().map(AsRef::as_ref).collect();
-        rdata.sort_unstable();
-        rdata
-    }
-
-    fn build(&self) -> Option<RecordSet> {
-        RecordSet::new(self.rtype, self.ttl, &self.rdata.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-    }
-}
-
 impl Zone {
     /// Gives a name these entries, and keeps the nodes above it and the chains in step.
     fn settle(&mut self, side: Side, name: Name, entries: Vec<Entry>) {
@@ -456,14 +410,6 @@ fn table(zone: &Zone, side: Side) -> &Table {
 
 fn side_of(rtype: Rtype, rdata: &[u8]) -> Side {
     if covers(rtype, rdata) == Rtype::NSEC3 { Side::Hashes } else { Side::Names }
-}
-
-/// The type that a signature signs (RFC 4034, 3.1.1); any other type itself.
-fn covers(rtype: Rtype, rdata: &[u8]) -> Rtype {
-    match (rtype, rdata) {
-        (Rtype::RRSIG, [high, low, ..]) => Rtype(u16::from_be_bytes([*high, *low])),
-        _ => rtype,
-    }
 }
 
 fn is_single(rtype: Rtype) -> bool {

@@ -7,6 +7,7 @@
 
 mod chain;
 mod change;
+mod draft;
 mod edit;
 mod lease;
 mod node;
