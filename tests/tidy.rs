@@ -36,7 +36,7 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     ("zone", &["name", "rdata", "record"]),
     ("wire", &["name", "rdata", "record"]),
     ("text", &["name", "rdata", "record", "zone"]),
-    ("answer", &["name", "rdata", "record", "wire", "zone"]),
+    ("answer", &["guard", "name", "rdata", "record", "wire", "zone"]),
     ("guard", &["name", "settings", "wire"]),
     ("sign", &["name", "rdata", "record", "settings", "wire"]),
     ("update", &["name", "rdata", "record", "settings", "wire", "zone"]),

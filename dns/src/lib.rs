@@ -4,6 +4,7 @@
 //! what changes a zone and what answers from it. `ARCHITECTURE.md` has the map. **Invariant:** nothing in this crate knows
 //! of sites, members or elections.
 
+pub mod answer;
 pub mod guard;
 pub mod name;
 pub mod rdata;

@@ -109,6 +109,11 @@ impl Name {
 }
 
 impl<'a> NameRef<'a> {
+    /// The root.
+    pub fn root() -> Self {
+        Self(&[0])
+    }
+
     /// The name at the beginning of `octets`, without compression, and the octets after it.
     ///
     /// # Errors

@@ -36,6 +36,11 @@ impl EdnsOption<'_> {
 }
 
 impl<'a> Edns<'a> {
+    /// What we say about ourselves: version 0, no options.
+    pub fn new(udp_size: u16, dnssec_ok: bool) -> Self {
+        Self { udp_size, extended_rcode: 0, version: 0, dnssec_ok, options: &[] }
+    }
+
     /// Reads the class, TTL and data of an OPT record.
     ///
     /// # Errors

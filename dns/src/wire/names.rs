@@ -20,6 +20,31 @@ impl NameBuffer {
         Self { octets: [0; MAX_LEN], len: 1 }
     }
 
+    /// A copy of `name`.
+    pub fn of(name: NameRef<'_>) -> Self {
+        let mut buffer = Self::new();
+        buffer.join(&[], name);
+        buffer
+    }
+
+    /// What is in the buffer.
+    pub fn name(&self) -> NameRef<'_> {
+        NameRef::read(&self.octets[..self.len]).map_or(NameRef::root(), |(name, _)| name)
+    }
+
+    /// Puts the labels `front` before `end`; nothing, and the root in the buffer, when that is too long.
+    pub fn join(&mut self, front: &[u8], end: NameRef<'_>) -> Option<NameRef<'_>> {
+        let len = front.len() + end.wire().len();
+        let Some(place) = self.octets.get_mut(..len) else {
+            *self = Self::new();
+            return None;
+        };
+        place[..front.len()].copy_from_slice(front);
+        place[front.len()..].copy_from_slice(end.wire());
+        self.len = len;
+        Some(self.name())
+    }
+
     /// Decompresses the name at `at` of a message; gives back the name and where the message goes on after it.
     ///
     /// # Errors
@@ -50,13 +75,9 @@ impl NameBuffer {
             at += octets.len();
             if first == 0 {
                 self.len = len;
-                return Ok((self.name()?, end.unwrap_or(at)));
+                return Ok((self.name(), end.unwrap_or(at)));
             }
         }
-    }
-
-    fn name(&self) -> Result<NameRef<'_>, WireError> {
-        NameRef::read(&self.octets[..self.len]).map(|(name, _)| name).map_err(|_| WireError::Name)
     }
 }
 

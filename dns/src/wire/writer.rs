@@ -1,5 +1,6 @@
 //! Writing messages.
 
+use super::names::skip;
 use super::{Edns, EdnsOption, Flags, HEADER_LEN, Header, Message, Question, Rcode, Section};
 use crate::name::NameRef;
 use crate::rdata::{Compression, Piece, is_compressible, pieces};
@@ -20,6 +21,8 @@ pub struct Writer<'b> {
     out: &'b mut Vec<u8>,
     start: usize,
     limit: usize,
+    /// Where what the last call appended begins.
+    last: usize,
     known: Known,
 }
 
@@ -41,7 +44,7 @@ impl<'b> Writer<'b> {
     pub fn new(out: &'b mut Vec<u8>, limit: usize, header: Header) -> Self {
         let start = out.len();
         out.extend_from_slice(&Header { counts: [0; 4], ..header }.write());
-        Self { out, start, limit, known: Known { names: [(0, 0); MAX_KNOWN], count: 0 } }
+        Self { out, start, limit, last: HEADER_LEN, known: Known { names: [(0, 0); MAX_KNOWN], count: 0 } }
     }
 
     /// Begins the answer to `query`: its number, kind, RD, CD and question, in the case it was asked in.
@@ -79,6 +82,7 @@ impl<'b> Writer<'b> {
         if self.len() + set.answer().len() > self.limit {
             return Err(Full);
         }
+        self.last = self.len();
         self.out.extend_from_slice(set.answer());
         self.add_count(section as usize + 1, set.count());
         Ok(())
@@ -165,6 +169,28 @@ impl<'b> Writer<'b> {
         self.len() == HEADER_LEN
     }
 
+    /// Lowers the TTL of the records appended by the last call to `ttl`, where it is higher.
+    pub fn cap_ttl(&mut self, ttl: u32) {
+        let mut at = self.last;
+        while let Ok(fixed) = skip(&self.out[self.start..], at) {
+            let fixed = self.start + fixed;
+            let Some([_, _, _, _, t1, t2, t3, t4, d1, d2]) = self.out.get_mut(fixed..fixed + 10) else { return };
+            let lower = u32::from_be_bytes([*t1, *t2, *t3, *t4]).min(ttl);
+            let len = usize::from(u16::from_be_bytes([*d1, *d2]));
+            [*t1, *t2, *t3, *t4] = lower.to_be_bytes();
+            at = fixed + 10 + len - self.start;
+        }
+    }
+
+    /// Takes back everything but header and question.
+    pub fn clear_records(&mut self) {
+        let message = Message::read(&self.out[self.start..]);
+        let end = HEADER_LEN + message.map_or(0, |message| message.question_octets().len());
+        self.out.truncate(self.start + end);
+        self.out[self.start + 6..self.start + HEADER_LEN].fill(0);
+        self.known.count = 0;
+    }
+
     /// Allows the message to be longer or less long from now on.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
@@ -173,6 +199,7 @@ impl<'b> Writer<'b> {
     /// Does all of `write`, or nothing when that makes the message too long.
     fn attempt(&mut self, write: impl FnOnce(&mut Self)) -> Result<(), Full> {
         let (len, known, header) = (self.out.len(), self.known.count, self.header());
+        self.last = self.len();
         write(self);
         if self.len() <= self.limit {
             return Ok(());
