@@ -5,10 +5,12 @@
 //! of sites, members or elections.
 
 pub mod answer;
+pub mod clock;
 pub mod guard;
 pub mod name;
 pub mod rdata;
 pub mod record;
+pub mod server;
 pub mod settings;
 pub mod update;
 pub mod wire;

@@ -12,7 +12,7 @@ mod respond;
 mod tests;
 mod zones;
 
-pub use respond::{MAX_CHAIN, malformed, reject, respond};
+pub use respond::{MAX_CHAIN, malformed, reject, respond, truncate};
 pub use zones::{Fading, Served, Zones};
 
 use crate::guard::Kind;

@@ -69,6 +69,14 @@ pub fn reject<'q>(query: &Message<'q>, rcode: Rcode, room: &Room<'_>, out: &mut 
     Outcome::Answered(kind, NameRef::root())
 }
 
+/// Answers a query with the hint to ask again over TCP.
+pub fn truncate<'q>(query: &Message<'q>, room: &Room<'_>, out: &mut Vec<u8>) -> Outcome<'q> {
+    let mut writer = Writer::reply(out, room.limit, query);
+    writer.set_flags(writer.flags().with(Flags::TRUNCATED));
+    finish(writer, query, Rcode::NOERROR, room);
+    Outcome::Answered(Kind::Answer, NameRef::root())
+}
+
 /// Answers octets that are no message, if they are to be answered at all.
 pub fn malformed<'q>(octets: &[u8], error: WireError, out: &mut Vec<u8>) -> Outcome<'q> {
     let header = Header::read(octets).filter(|header| !header.flags.has(Flags::RESPONSE));

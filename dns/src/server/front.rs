@@ -1,0 +1,161 @@
+//! One query, whatever it came by.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::answer::{Outcome, Room, Slow, Zones, malformed, reject, respond, truncate};
+use crate::guard::{Cookies, Limiter, Standing, Verdict, udp_room};
+use crate::settings::Network;
+use crate::wire::{EdnsOption, Flags, Header, MAX_MESSAGE, Message, Rcode};
+
+/// What all transports answer from. Each part is replaced as a whole while queries are being answered.
+#[derive(Debug)]
+pub struct Front {
+    /// The zones.
+    pub zones: ArcSwap<Zones>,
+    /// Who may what.
+    pub policy: ArcSwap<Policy>,
+    /// Whether each query is logged.
+    pub log_queries: AtomicBool,
+}
+
+/// Who may what, as far as plain queries go.
+#[derive(Debug)]
+pub struct Policy {
+    /// What clients are told and asked for.
+    pub cookies: Cookies,
+    /// Whose questions for other names are forwarded.
+    pub forward: Vec<Network>,
+    /// Answers of a kind a second to one network over UDP; none for no limit.
+    pub rate: Option<u32>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Where answers go.
+    pub address: SocketAddr,
+    /// Whether it came by UDP, where answers are short and addresses may be forged.
+    pub is_datagram: bool,
+}
+
+/// A query that came.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// As it came.
+    pub octets: &'a [u8],
+    /// From whom.
+    pub client: Client,
+    /// When.
+    pub now: Now,
+}
+
+/// The time, by both clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Seconds since 1970.
+    pub wall_secs: u64,
+    /// Milliseconds of a clock that never goes back.
+    pub millis: u64,
+}
+
+/// What became of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The answer is written.
+    Answered,
+    /// A truncated answer is written, because its network has had enough whole ones.
+    Slipped,
+    /// Nothing is written: its network has had enough.
+    Limited,
+    /// Nothing is written: this needs somebody with time.
+    Slow(Slow),
+    /// Nothing is written, and nothing is to be sent.
+    Dropped,
+}
+
+impl Front {
+    /// Serves nothing yet.
+    pub fn new(policy: Policy) -> Self {
+        Self { zones: ArcSwap::default(), policy: ArcSwap::from_pointee(policy), log_queries: AtomicBool::new(false) }
+    }
+
+    /// Says in the log what was asked and answered, if that is wanted.
+    pub fn log(&self, asked: Asked<'_>, answer: &[u8], taken: Taken) {
+        if self.log_queries.load(Ordering::Relaxed) {
+            log(asked, answer, taken);
+        }
+    }
+}
+
+impl Policy {
+    /// Answers a query at the end of `out`. `limiter` is asked about clients that have not proven their address.
+    pub fn take(&self, zones: &Zones, asked: Asked<'_>, limiter: Option<&mut Limiter>, out: &mut Vec<u8>) -> Taken {
+        let Asked { octets, client, now } = asked;
+        let begin = out.len();
+        let query = match Message::read(octets) {
+            Ok(query) => query,
+            Err(error) => return taken(malformed(octets, error, out)),
+        };
+        let address = client.address.ip();
+        let offered = query.edns().map(|edns| edns.udp_size);
+        let mut room = Room {
+            limit: if client.is_datagram { udp_room(offered) } else { MAX_MESSAGE },
+            recursion: self.forward.iter().any(|network| network.contains(address)),
+            now: now.wall_secs,
+            ..Room::default()
+        };
+        let theirs = query.edns().and_then(|edns| edns.option(EdnsOption::COOKIE));
+        let standing = theirs.map(|cookie| self.cookies.judge(cookie, address, now.wall_secs));
+        let (cookie, is_proven) = match standing {
+            None | Some(Standing::Malformed) => (None, false),
+            Some(Standing::Unproven(cookie)) => (Some(cookie), false),
+            Some(Standing::Proven(cookie)) => (Some(cookie), true),
+        };
+        let options = cookie.as_ref().map(|data| EdnsOption { code: EdnsOption::COOKIE, data });
+        room.options = options.as_slice();
+        let outcome = match standing {
+            Some(Standing::Malformed) => reject(&query, Rcode::FORMERR, &room, out),
+            _ => respond(&query, zones, &room, out),
+        };
+        let (Some(limiter), Outcome::Answered(kind, name), false) = (limiter, outcome, is_proven) else {
+            return taken(outcome);
+        };
+        match limiter.judge(address, kind, name, now.millis) {
+            Verdict::Send => Taken::Answered,
+            Verdict::Drop => {
+                out.truncate(begin);
+                Taken::Limited
+            }
+            Verdict::Slip => {
+                out.truncate(begin);
+                match cookie {
+                    // It may come back with the cookie it is told (RFC 7873, 5.2.3).
+                    Some(_) => reject(&query, Rcode::BADCOOKIE, &room, out),
+                    None => truncate(&query, &room, out),
+                };
+                Taken::Slipped
+            }
+        }
+    }
+}
+
+fn taken(outcome: Outcome<'_>) -> Taken {
+    match outcome {
+        Outcome::Answered(..) => Taken::Answered,
+        Outcome::Slow(slow) => Taken::Slow(slow),
+        Outcome::Drop => Taken::Dropped,
+    }
+}
+
+#[cold]
+fn log(Asked { octets, client, .. }: Asked<'_>, answer: &[u8], taken: Taken) {
+    let question = Message::read(octets).ok().and_then(|query| query.question());
+    let name = question.map(|question| question.name.to_string()).unwrap_or_default();
+    let rtype = question.map(|question| question.rtype.to_string()).unwrap_or_default();
+    let flags = Header::read(answer).map_or(Flags::default(), |header| header.flags);
+    let (is_udp, len) = (client.is_datagram, answer.len());
+    tracing::info!(target: "dns::query", client = %client.address, is_udp, name, rtype, ?taken, ?flags, len, "query");
+}
