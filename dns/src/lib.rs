@@ -12,6 +12,7 @@ pub mod rdata;
 pub mod record;
 pub mod server;
 pub mod settings;
+pub mod sign;
 pub mod update;
 pub mod wire;
 pub mod zone;
