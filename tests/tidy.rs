@@ -44,7 +44,7 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     ("dnssec", &["name", "rdata", "record", "settings", "zone"]),
     ("journal", &["name", "rdata", "record", "zone"]),
     ("transfer", &["name", "rdata", "record", "settings", "wire", "zone"]),
-    ("client", &["clock", "name", "rdata", "record", "settings", "sign", "transfer", "wire", "zone"]),
+    ("client", &["clock", "name", "rdata", "record", "settings", "sign", "transfer", "update", "wire", "zone"]),
     ("alias", &["name", "record", "settings", "zone"]),
     ("forward", &["name", "settings", "wire"]),
     (

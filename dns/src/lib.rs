@@ -5,6 +5,7 @@
 //! of sites, members or elections.
 
 pub mod answer;
+pub mod client;
 pub mod clock;
 pub mod guard;
 pub mod name;
@@ -13,6 +14,7 @@ pub mod record;
 pub mod server;
 pub mod settings;
 pub mod sign;
+pub mod transfer;
 pub mod update;
 pub mod wire;
 pub mod zone;

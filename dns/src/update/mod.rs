@@ -11,6 +11,7 @@ mod lease;
 mod policy;
 mod prerequisites;
 mod read;
+mod write;
 
 pub use apply::expire;
 pub use lease::{LeaseTimes, MAX_LEASE, MIN_LEASE};

@@ -32,11 +32,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Key>, KeyError> {
 }
 
 /// What is between the braces of a key, and what follows them.
-fn clause<'t, 'a>(
-    called: &Token<'a>,
-    body: &'t [Token<'a>],
-    line: usize,
-) -> Result<(Key, &'t [Token<'a>]), KeyError> {
+fn clause<'t, 'a>(called: &Token<'a>, body: &'t [Token<'a>], line: usize) -> Result<(Key, &'t [Token<'a>]), KeyError> {
     let name = name(called.text().ok_or_else(|| called.unexpected("the name of the key"))?);
     let name = name.map_err(|reason| reason.at(called.line))?;
     let (mut kind, mut octets) = (None, None);

@@ -31,7 +31,8 @@ fn a_clause_is_found_alone_and_among_others() {
 
 #[test]
 fn a_list_is_found_alone_and_among_others() {
-    let list = format!("# hmac-sha256:k1:{SECRET}\nkey:\n  - id: k1\n    algorithm: hmac-sha256\n    secret: {SECRET}\n");
+    let list =
+        format!("# hmac-sha256:k1:{SECRET}\nkey:\n  - id: k1\n    algorithm: hmac-sha256\n    secret: {SECRET}\n");
     assert_eq!(keys(&list), one(Algorithm::HmacSha256));
     let config = format!(
         "server:\n    listen: 127.0.0.1@53 # here\nkey:\n- id: \"k1\"\n  secret: '{SECRET}'\n  algorithm: hmac-sha384\n\
@@ -48,7 +49,8 @@ fn one_line_is_a_key() {
 
 #[test]
 fn a_secret_may_be_alone_and_folded() {
-    for text in [SECRET.to_owned(), format!("# for k1\n{}\n{}\n", &SECRET[..5], &SECRET[5..]), SECRET.replace('=', "")] {
+    for text in [SECRET.to_owned(), format!("# for k1\n{}\n{}\n", &SECRET[..5], &SECRET[5..]), SECRET.replace('=', "")]
+    {
         match read(&text) {
             Ok(Found::Secret(octets)) => assert_eq!(*octets, *b"secret octets", "{text}"),
             other => panic!("{text}: {other:?}"),
@@ -58,7 +60,8 @@ fn a_secret_may_be_alone_and_folded() {
 
 #[test]
 fn a_public_key_is_a_record() {
-    let record = format!("host.dyn.test. 3600 IN KEY 512 3 15 {} {}", "AAECAwQFBgcICQoLDA0O", "DxAREhMUFRYXGBkaGxwdHh8=");
+    let record =
+        format!("host.dyn.test. 3600 IN KEY 512 3 15 {} {}", "AAECAwQFBgcICQoLDA0O", "DxAREhMUFRYXGBkaGxwdHh8=");
     let expected: Vec<u8> = [2, 0, 3, 15].into_iter().chain(0..32).collect();
     assert_eq!(keys(&record), [("host.dyn.test.".to_owned(), Algorithm::Sig0, expected)]);
 }
