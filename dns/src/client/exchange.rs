@@ -34,11 +34,7 @@ impl Server {
     }
 
     /// Asks for a transfer and reads it to its end.
-    pub(super) async fn transfer(
-        &self,
-        mut request: Vec<u8>,
-        mut incoming: Incoming,
-    ) -> Result<Received, ClientError> {
+    pub(super) async fn transfer(&self, mut request: Vec<u8>, mut incoming: Incoming) -> Result<Received, ClientError> {
         let mut answers = self.sign(&mut request)?;
         let mut stream = self.connect(&request).await?;
         loop {

@@ -22,9 +22,10 @@ use crate::settings::Key;
 use crate::sign::sig0::SigningError;
 use crate::sign::{AnswerError, request_room};
 use crate::transfer::{Incoming, Query, Received, TransferError, ask, notify};
-use crate::update::Update;
+use crate::update::{LeaseTimes, Update};
 use crate::wire::{
-    CLASS_IN, Edns, Flags, Full, Header, MAX_MESSAGE, Message, Opcode, Question, Rcode, Section, WireError, Writer,
+    CLASS_IN, Edns, EdnsOption, Flags, Full, Header, MAX_MESSAGE, Message, Opcode, Question, Rcode, Section, WireError,
+    Writer,
 };
 use crate::zone::{Serial, Soa, Zone};
 
@@ -124,13 +125,14 @@ impl Server {
         Ok(Soa::read(&soa).map_err(|_| WireError::Data)?.serial)
     }
 
-    /// Has an update done.
+    /// Has an update done; gives back the lease that was granted, if the server knows leases (RFC 9664, 4.2).
     ///
     /// # Errors
-    /// When it is not, or nobody knows whether it was: the answer may be what was lost.
-    pub async fn update(&self, update: &Update) -> Result<(), ClientError> {
-        let request = update.write(id(), self.room())?;
-        self.acknowledged(request).await
+    /// When it is not done ([`ClientError::Refused`]), or nobody knows whether it is: the answer may be what was lost.
+    pub async fn update(&self, update: &Update) -> Result<Option<LeaseTimes>, ClientError> {
+        let octets = self.acknowledged(update.write(id(), self.room())?).await?;
+        let edns = Message::read(&octets)?.edns();
+        Ok(edns.and_then(|edns| edns.option(EdnsOption::UPDATE_LEASE)).and_then(LeaseTimes::read))
     }
 
     /// Tells a secondary which version a zone has.
@@ -138,7 +140,7 @@ impl Server {
     /// # Errors
     /// When it does not say that it heard.
     pub async fn notify(&self, zone: &Zone) -> Result<(), ClientError> {
-        self.acknowledged(notify(zone, id())?).await
+        self.acknowledged(notify(zone, id())?).await.map(drop)
     }
 
     /// Gets a whole zone.
@@ -157,10 +159,11 @@ impl Server {
         self.transfer(ask(Query::Since(have), id())?, Incoming::since(have.clone())).await
     }
 
-    async fn acknowledged(&self, request: Vec<u8>) -> Result<(), ClientError> {
+    /// The answer, whose result is NOERROR.
+    async fn acknowledged(&self, request: Vec<u8>) -> Result<Vec<u8>, ClientError> {
         let octets = self.exchange(request).await?;
         match Message::read(&octets)?.flags().rcode() {
-            Rcode::NOERROR => Ok(()),
+            Rcode::NOERROR => Ok(octets),
             other => Err(ClientError::Refused(other)),
         }
     }

@@ -26,7 +26,8 @@ fn record(rtype: Rtype, rdata: &[u8]) -> Record {
 
 fn zone(hosts: usize) -> Zone {
     let soa = record(Rtype::SOA, &Soa { serial: Serial(7), ..Soa::default() }.write());
-    let hosts = (0..hosts).map(|n| Record { name: name(&format!("h{n}.dyn.test")), ..record(Rtype::A, &[192, 0, 2, 1]) });
+    let hosts =
+        (0..hosts).map(|n| Record { name: name(&format!("h{n}.dyn.test")), ..record(Rtype::A, &[192, 0, 2, 1]) });
     Zone::new(name("dyn.test"), std::iter::once(soa).chain(hosts)).expect("a zone")
 }
 

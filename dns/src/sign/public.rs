@@ -67,10 +67,12 @@ impl<'a> PublicKey<'a> {
             ECDSA_P256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point()).verify(data, signature).is_ok(),
             ECDSA_P384 => UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point()).verify(data, signature).is_ok(),
             ED25519_NUMBER => UnparsedPublicKey::new(&ED25519, self.key).verify(data, signature).is_ok(),
-            RSA_SHA256 => rsa(self.key)
-                .is_some_and(|key| key.verify(&RSA_PKCS1_2048_8192_SHA256, data, signature).is_ok()),
-            RSA_SHA512 => rsa(self.key)
-                .is_some_and(|key| key.verify(&RSA_PKCS1_2048_8192_SHA512, data, signature).is_ok()),
+            RSA_SHA256 => {
+                rsa(self.key).is_some_and(|key| key.verify(&RSA_PKCS1_2048_8192_SHA256, data, signature).is_ok())
+            }
+            RSA_SHA512 => {
+                rsa(self.key).is_some_and(|key| key.verify(&RSA_PKCS1_2048_8192_SHA512, data, signature).is_ok())
+            }
             _ => false,
         }
     }

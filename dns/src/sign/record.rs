@@ -49,15 +49,22 @@ impl<'a> Tsig<'a> {
         let name = record.name().ok()?;
         let (algorithm, rest) = NameRef::read(record.raw_rdata()).ok()?;
         let (&[t0, t1, t2, t3, t4, t5, f0, f1], rest) = rest.split_first_chunk::<8>()?;
-        let timers = Timers {
-            time: u64::from_be_bytes([0, 0, t0, t1, t2, t3, t4, t5]),
-            fudge: u16::from_be_bytes([f0, f1]),
-        };
+        let timers =
+            Timers { time: u64::from_be_bytes([0, 0, t0, t1, t2, t3, t4, t5]), fudge: u16::from_be_bytes([f0, f1]) };
         let (mac, rest) = counted(rest)?;
         let (&[i0, i1, e0, e1], rest) = rest.split_first_chunk::<4>()?;
         let (other, rest) = counted(rest)?;
         let (original_id, error) = (u16::from_be_bytes([i0, i1]), Rcode(u16::from_be_bytes([e0, e1])));
-        rest.is_empty().then_some(Self { name, algorithm, timers, mac, original_id, error, other, start: record.start() })
+        rest.is_empty().then_some(Self {
+            name,
+            algorithm,
+            timers,
+            mac,
+            original_id,
+            error,
+            other,
+            start: record.start(),
+        })
     }
 
     /// The algorithm, when it is one that we know.

@@ -148,8 +148,7 @@ impl<'k> Refusal<'k> {
         let time = now.to_be_bytes();
         let other = if error == Rcode::BADTIME { &time[2..] } else { &[] };
         let Reply { name, algorithm, timers, proof } = reply;
-        let variables =
-            Variables { name: name.as_ref(), algorithm: algorithm.as_ref(), timers: *timers, error, other };
+        let variables = Variables { name: name.as_ref(), algorithm: algorithm.as_ref(), timers: *timers, error, other };
         let (id, additional) = id_and_additional(answer);
         let signed = proof.as_ref().and_then(|(key, request)| {
             let digest = Digest::after(&Secret::new(key)?, Some(request));

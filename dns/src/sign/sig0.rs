@@ -88,7 +88,8 @@ pub(super) fn verify<'k>(
     let without = request.octets().get(..record.start()).unwrap_or_default();
     let (_, additional) = id_and_additional(without);
     let mut data = [sig.fixed, without].concat();
-    if let Some(count) = data.get_mut(sig.fixed.len()..).and_then(|message| message.get_mut(HEADER_LEN - 2..HEADER_LEN)) {
+    if let Some(count) = data.get_mut(sig.fixed.len()..).and_then(|message| message.get_mut(HEADER_LEN - 2..HEADER_LEN))
+    {
         count.copy_from_slice(&additional.saturating_sub(1).to_be_bytes());
     }
     if public.verifies(&data, sig.signature) { Ok(key) } else { Err(Rcode::NOTAUTH) }

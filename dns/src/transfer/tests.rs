@@ -124,11 +124,12 @@ fn a_history_of_no_use_is_the_whole_zone() {
     let (third, two) = next(&second, a("newer", 2));
     let gone: Vec<_> = (0..200).map(|n| a(&format!("gone-{n}"), n)).collect();
     let bulky = Change { removed: [vec![soa(1)], gone.clone()].concat(), added: [vec![soa(3)], gone].concat() };
-    for (what, history) in
-        [("none", vec![]), ("short", vec![two.clone()]), ("with a hole", vec![one, two.clone(), two]), ("bulky", vec![
-            bulky,
-        ])]
-    {
+    for (what, history) in [
+        ("none", vec![]),
+        ("short", vec![two.clone()]),
+        ("with a hole", vec![one, two.clone(), two]),
+        ("bulky", vec![bulky]),
+    ] {
         let messages = answer(Query::Since(&first), &third, &history);
         assert!(matches!(read(Incoming::since(first.clone()), &messages), Ok(Received::Whole(_))), "{what}");
     }
@@ -206,9 +207,7 @@ fn each_legal_shape_is_read() {
     // The whole zone in answer to a question for changes.
     assert_eq!(has(since(&[&[soa(3), ns.clone()], &[y.clone(), soa(3)]]), true), expected);
     // Step by step, with a detour.
-    let steps = [
-        soa(3), soa(1), x.clone(), soa(2), a("z", 3), y.clone(), soa(2), a("z", 3), soa(3), soa(3),
-    ];
+    let steps = [soa(3), soa(1), x.clone(), soa(2), a("z", 3), y.clone(), soa(2), a("z", 3), soa(3), soa(3)];
     assert_eq!(has(since(&[&steps]), false), expected);
     for cut in 1..steps.len() {
         assert_eq!(has(since(&[&steps[..cut], &steps[cut..]]), false), expected, "cut at {cut}");

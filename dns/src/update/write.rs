@@ -47,9 +47,8 @@ fn prerequire(writer: &mut Writer<'_>, prerequisite: &Prerequisite) -> Result<()
 
 /// RFC 2136, 2.5.
 fn operate(writer: &mut Writer<'_>, operation: &Operation) -> Result<(), Full> {
-    let mut put = |name: NameRef<'_>, rtype, class, rdata: &[u8]| {
-        writer.raw(Section::Authority, name, (rtype, class, 0), rdata)
-    };
+    let mut put =
+        |name: NameRef<'_>, rtype, class, rdata: &[u8]| writer.raw(Section::Authority, name, (rtype, class, 0), rdata);
     match operation {
         Operation::Add(record) => writer.record(Section::Authority, record),
         Operation::DeleteSet(name, rtype) => put(name.as_ref(), *rtype, CLASS_ANY, &[]),
