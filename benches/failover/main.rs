@@ -6,6 +6,7 @@
 mod cases;
 mod idle;
 mod lanes;
+mod logs;
 mod peers;
 mod report;
 
@@ -19,6 +20,7 @@ use gatehouse::clock;
 use gatehouse::demo::inside;
 
 use cases::{Case, Subject};
+use logs::Logs;
 use report::Row;
 
 /// Measures fail-over, side by side with keepalived and ucarp.
@@ -48,6 +50,9 @@ struct Args {
     /// Where the table, the JSON and the picture go.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results"))]
     results: PathBuf,
+    /// Keeps the logs of the runs that missed an aim in this folder.
+    #[arg(long)]
+    logs: Option<PathBuf>,
     /// Given by `cargo bench`; means nothing here.
     #[arg(long, hide = true)]
     bench: bool,
@@ -66,6 +71,7 @@ fn main() -> Result<ExitCode> {
     }
     require(cases.iter().map(|case| case.subject).chain(idle.iter().copied()))?;
     let runs = if args.quick { 1 } else { args.runs.max(1) };
+    let logs = Logs { folder: args.logs.clone(), lane: args.lane.unwrap_or(0) };
     let limit = args.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
     if args.lanes > 1 && args.lane.is_none() {
         let rows = lanes::measure(&cases, args.lanes)?;
@@ -77,7 +83,7 @@ fn main() -> Result<ExitCode> {
         return Ok(code);
     }
     if let Some(lane) = args.lane {
-        lanes::print(&measure(&lanes::share(&cases, lane, args.lanes), runs, limit))?;
+        lanes::print(&measure(&lanes::share(&cases, lane, args.lanes), runs, limit, &logs))?;
         return Ok(ExitCode::SUCCESS);
     }
     std::fs::create_dir_all(&args.results).with_context(|| args.results.display().to_string())?;
@@ -87,7 +93,7 @@ fn main() -> Result<ExitCode> {
         println!("{table}");
     }
     if !cases.is_empty() {
-        let rows = measure(&cases, runs, limit);
+        let rows = measure(&cases, runs, limit, &logs);
         report::write(&args.results, &rows).with_context(|| args.results.display().to_string())?;
         print!("{}", report::table(&rows));
     }
@@ -119,7 +125,7 @@ fn require(subjects: impl Iterator<Item = Subject>) -> Result<()> {
 }
 
 /// All runs: the first of every case, then the second, so that a busy minute of the machine hits all alike.
-fn measure(cases: &[Case], runs: usize, limit: Duration) -> Vec<Row> {
+fn measure(cases: &[Case], runs: usize, limit: Duration, logs: &Logs) -> Vec<Row> {
     let mut rows: Vec<Row> = cases.iter().map(|case| Row::new(*case)).collect();
     let total = runs * rows.len();
     let begin = clock::now();
@@ -133,7 +139,7 @@ fn measure(cases: &[Case], runs: usize, limit: Duration) -> Vec<Row> {
             let left = u32::try_from(done).ok().filter(|done| *done > 0).map(|done| spent / done);
             let eta = left.map(|each| each * u32::try_from(total - done).unwrap_or(0)).unwrap_or(Duration::ZERO);
             eprintln!("[{}/{total}, {} s left] {}", done + 1, eta.as_secs(), row.case.name());
-            match row.case.run() {
+            match row.case.run(logs) {
                 Ok(outcome) => row.outcomes.push(outcome),
                 Err(error) => {
                     eprintln!("    failed: {error:#}");

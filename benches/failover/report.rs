@@ -46,17 +46,19 @@ pub fn write(folder: &Path, rows: &[Row]) -> io::Result<()> {
 /// A table for people: median/maximum in milliseconds, or in pieces where the head says so.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| fault | daemon | members | n | base gap | gap | takeover | lost | lost after | dual ARP | apart | dual address \
+        "| fault | daemon | members | n | base gap | gap | change gap | takeover | lost | lost after | dual ARP | apart | dual address \
          | old answers | heal gap | heal dual ARP | holders |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let takeovers: Vec<f64> = row.outcomes.iter().filter_map(|outcome| outcome.first.takeover_ms).collect();
+        let changes: Vec<f64> = row.outcomes.iter().filter_map(|outcome| outcome.first.change_gap_ms).collect();
         let failed = if row.failures.is_empty() { String::new() } else { format!(" ({} failed)", row.failures.len()) };
         let holders: Vec<f64> = row.outcomes.iter().map(|outcome| outcome.holders as f64).collect();
         let cells = [
             cell(&row.first(|f| f.base_gap_ms)),
             cell(&row.first(|f| f.gap_ms)),
+            cell(&changes),
             cell(&takeovers),
             cell(&row.first(|f| f.lost as f64)),
             cell(&row.first(|f| f.lost_after_takeover as f64)),

@@ -24,6 +24,13 @@ pub enum SeeError {
 
 /// Everything that matters for `wanted`.
 pub(crate) fn see(route: &mut Route, nft: &mut Nft, wanted: &Wanted) -> Result<Seen, SeeError> {
+    let mut seen = see_devices(route, wanted)?;
+    seen.fence = nft.see().map_err(SeeError::Fence)?;
+    Ok(seen)
+}
+
+/// Everything but the fence, which only its owner can look at.
+pub(crate) fn see_devices(route: &mut Route, wanted: &Wanted) -> Result<Seen, SeeError> {
     let nic = route.link(&wanted.interface).map_err(SeeError::Route)?;
     let carrier = match plan::carrier_name(wanted) {
         Some(name) => route.link(name).map_err(SeeError::Route)?,
@@ -35,7 +42,6 @@ pub(crate) fn see(route: &mut Route, nft: &mut Nft, wanted: &Wanted) -> Result<S
             seen.addresses.extend(route.addresses(link.index, place).map_err(SeeError::Route)?);
         }
     }
-    seen.fence = nft.see().map_err(SeeError::Fence)?;
     seen.sysctls = settings(&seen, wanted)?;
     Ok(seen)
 }

@@ -3,6 +3,8 @@
 //! Pure: works on records only. The words:
 //! - *gap*: the longest time between two answers that arrived one after the other. With a probe every millisecond
 //!   a busy machine shows gaps without any fault; the *base gap* of the second before the fault says how large.
+//! - *change gap*: the gap that the new holder's first answer ended. The longest gap of the whole window also shows
+//!   whatever else the machine did in that second.
 //! - *takeover*: from the fault to the first answer by somebody other than the old holder.
 //! - *dual*: rounds in which two members said yes, times the period of the rounds. A member in a blackhole says yes to
 //!   the observer, whose questions reach it by another way, but to nobody else; so it is also counted apart.
@@ -99,6 +101,8 @@ pub struct Figures {
     pub gap_ms: f64,
     /// From the fault to the first answer by somebody else, milliseconds; none if nobody else answered.
     pub takeover_ms: Option<f64>,
+    /// The gap that somebody else's first answer ended, milliseconds; none if nobody else answered.
+    pub change_gap_ms: Option<f64>,
     /// Probes sent from the fault to the end that nobody answered.
     pub lost: usize,
     /// Of these, how many were sent after somebody else's first answer.
@@ -141,6 +145,10 @@ impl Record {
             base_gap_ms: millis(longest_gap(&times, fault - BASE, fault)),
             gap_ms: millis(longest_gap(&times, fault, end)),
             takeover_ms: takeover.map(|at| millis(at.since(fault))),
+            change_gap_ms: takeover.and_then(|at| {
+                let before = times.partition_point(|time| *time < at).checked_sub(1)?;
+                Some(millis(at.since(*times.get(before)?)))
+            }),
             lost: lost(fault),
             lost_after_takeover: takeover.map_or(0, lost),
             old_answers: takeover.map_or(0, old_answers),
@@ -214,7 +222,7 @@ mod tests {
         let figures = seen.figures(window(2000, 3000));
         assert_eq!(figures.base_gap_ms, 1.0);
         assert_eq!(figures.gap_ms, 151.0);
-        assert_eq!(figures.takeover_ms, Some(150.5));
+        assert_eq!((figures.takeover_ms, figures.change_gap_ms), (Some(150.5), Some(151.0)));
         assert_eq!((figures.lost, figures.lost_after_takeover, figures.old_answers), (150, 0, 0));
         assert_eq!(figures.holder_after, Some(member(1)));
     }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::kernel::Kernel;
 use super::perform::{Means, with_causes};
+use super::realtime::Started;
 use super::record::Recorder;
 use super::site::{Order, Plan, Refused, StartError, election_settings};
 use super::sockets::Sockets;
@@ -87,8 +88,10 @@ impl Driver {
     ) -> Result<Driver, StartError> {
         let mut warnings = Warnings::default();
         // Nobody waits for an observer.
-        if plan.lan.role == Role::Candidate {
-            if let Err(error) = realtime::prioritise() {
+        let hurry = plan.lan.role == Role::Candidate;
+        if hurry {
+            // The host's own thread is started with this one's priority, and nothing else is.
+            if let Err(error) = realtime::prioritise(Started::AtTheSame) {
                 warnings.raise(Warning::NoRealtime(error.to_string()));
             }
             if let Err(error) = realtime::lock_memory() {
@@ -96,6 +99,9 @@ impl Driver {
             }
         }
         let kernel = Kernel::open(&plan).await?;
+        if hurry {
+            let _ = realtime::prioritise(Started::AtNone);
+        }
         // Replaced as soon as the interface, and with it the id, is known.
         let outbox = Outbox::new(plan.key.clone(), SiteTag([0; 4]), NodeId::default(), BootEpoch(0));
         let means = Means { kernel, sockets: None, outbox, counts: Default::default(), warnings, refresh_at: None };
@@ -123,7 +129,11 @@ impl Driver {
     pub(super) async fn run(mut self) {
         self.link_changed().await;
         while !self.finished {
+            let due = self.next_deadline();
             let woken = self.wait().await;
+            if clock::now().since(due) >= self.granted.lease {
+                self.catch_up().await;
+            }
             // Packets first: what others said while this thread stood still outweighs a deadline that passed.
             self.take_packets().await;
             match woken {
@@ -183,14 +193,18 @@ impl Driver {
         if self.site.as_ref().and_then(|site| site.machine.deadline()).is_some_and(|deadline| deadline.at <= now) {
             self.step(Input::Tick).await;
         }
-        if self.means.refresh_at.is_some_and(|at| at <= now) && self.means.refresh().await.is_err() {
-            self.put_back().await;
+        if self.means.refresh_at.is_some_and(|at| at <= now) {
+            self.means.renew(now);
         }
         if self.grant_at.is_some_and(|at| at <= now) {
             self.grant().await;
         }
         if self.resync_at <= now {
-            let _ = self.resync().await;
+            self.resync_at = now + RESYNC;
+            match self.means.kernel.host() {
+                Some(host) => host.compare(),
+                None => drop(self.resync().await),
+            }
             if self.means.warnings.any(|warning| matches!(warning, Warning::Network(_))) {
                 self.open_sockets();
             }
@@ -213,6 +227,13 @@ impl Driver {
             }
             Event::AddressSeen { mac } => self.step(Input::AddressSeen { mac: Mac(mac) }).await,
             Event::AddressesChanged => self.open_sockets(),
+            Event::Compared { as_wanted: true } => {
+                // What could not be done before has been done since.
+                let _ = self.means.report(Ok::<(), std::io::Error>(()));
+            }
+            Event::Compared { as_wanted: false } => {
+                let _ = self.resync().await;
+            }
         }
     }
 

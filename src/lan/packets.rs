@@ -1,5 +1,6 @@
 //! What arrives from the LAN: taken in, counted, handed to the election.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,6 +14,11 @@ use crate::wire::{Drop as Dropped, MAX_DATAGRAM, Message};
 
 /// Packets taken in one turn before timers are looked at again.
 const PACKETS_A_TURN: usize = 64;
+/// Of what came while this thread stood still so many packets are taken in, the newest: they hold the newest of every
+/// member that speaks often, and the rest would cost a signature check each, at a time when others want the machine.
+const NEWEST: usize = 32;
+/// No socket's buffer holds more packets.
+const SKIPPED_AT_ONCE: usize = 8_192;
 /// A member that spoke with an old epoch is told so at most this often.
 const STALE_SPACING: Duration = Duration::from_millis(200);
 
@@ -23,19 +29,40 @@ impl Driver {
         for _ in 0..PACKETS_A_TURN {
             let Some(sockets) = &self.means.sockets else { return };
             let Some((length, from)) = sockets.try_receive(&mut buffer) else { return };
-            let Some(site) = &mut self.site else { return };
-            let packet = buffer.get(..length).unwrap_or_default();
-            match site.intake.take(clock::now(), from.ip(), packet) {
-                Ok(datagram) => {
-                    self.means.counts.received += 1;
-                    if let Message::Stale { about, epoch } = datagram.message {
-                        self.speak_up(about, epoch);
-                    } else {
-                        self.step(Input::Received { from, datagram }).await;
-                    }
-                }
-                Err(dropped) => self.count_drop(from, dropped),
+            self.take_packet(from, buffer.get(..length).unwrap_or_default()).await;
+        }
+    }
+
+    /// This thread stood still: takes in the newest of what came meanwhile, and counts the rest as overload.
+    pub(super) async fn catch_up(&mut self) {
+        let mut buffer: Buffer = [0; MAX_DATAGRAM + 1];
+        let mut newest: VecDeque<(Vec<u8>, SocketAddr)> = VecDeque::with_capacity(NEWEST);
+        for _ in 0..SKIPPED_AT_ONCE {
+            let Some(sockets) = &self.means.sockets else { return };
+            let Some((length, from)) = sockets.try_receive(&mut buffer) else { break };
+            if newest.len() == NEWEST {
+                newest.pop_front();
+                self.means.counts.overload += 1;
             }
+            newest.push_back((buffer.get(..length).unwrap_or_default().to_vec(), from));
+        }
+        for (packet, from) in newest {
+            self.take_packet(from, &packet).await;
+        }
+    }
+
+    async fn take_packet(&mut self, from: SocketAddr, packet: &[u8]) {
+        let Some(site) = &mut self.site else { return };
+        match site.intake.take(clock::now(), from.ip(), packet) {
+            Ok(datagram) => {
+                self.means.counts.received += 1;
+                if let Message::Stale { about, epoch } = datagram.message {
+                    self.speak_up(about, epoch);
+                } else {
+                    self.step(Input::Received { from, datagram }).await;
+                }
+            }
+            Err(dropped) => self.count_drop(from, dropped),
         }
     }
 

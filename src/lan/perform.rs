@@ -120,12 +120,12 @@ impl Means {
         Ok(())
     }
 
-    /// Renews the lifetime of the address that is on.
-    pub(super) async fn refresh(&mut self) -> Result<(), ()> {
-        self.refresh_at = Some(clock::now() + REFRESH);
-        let Some(host) = self.kernel.host() else { return Ok(()) };
-        let done = host.refresh().await;
-        self.report(done)
+    /// Has the lifetime of the address that is on renewed, in the background.
+    pub(super) fn renew(&mut self, now: Time) {
+        self.refresh_at = Some(now + REFRESH);
+        if let Some(host) = self.kernel.host() {
+            host.renew();
+        }
     }
 
     /// Tells the LAN who answers. A lost announcement is repeated soon, so that a failed one is only shown.

@@ -8,13 +8,26 @@ use rustix::mm::{MlockAllFlags, mlockall};
 /// Above ordinary work and below the kernel's own threads (interrupts run at 50).
 const PRIORITY: i32 = 40;
 
-/// Runs the calling thread at real-time priority; threads and processes that it starts are ordinary again.
-pub(super) fn prioritise() -> io::Result<()> {
+/// What runs at the priority of the thread that starts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Started {
+    /// Threads and processes started from now on.
+    AtTheSame,
+    /// Nothing: what is started from now on is ordinary.
+    AtNone,
+}
+
+/// Runs the calling thread at real-time priority.
+pub(super) fn prioritise(started: Started) -> io::Result<()> {
+    let policy = match started {
+        Started::AtTheSame => libc::SCHED_FIFO,
+        Started::AtNone => libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+    };
     // SAFETY: an all-zero sched_param is valid, and the call reads it only for its duration; pid 0 is the caller.
     let done = unsafe {
         let mut parameters: libc::sched_param = std::mem::zeroed();
         parameters.sched_priority = PRIORITY;
-        libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+        libc::sched_setscheduler(0, policy, &raw const parameters)
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -20,6 +20,7 @@ mod observer;
 mod partition;
 mod record;
 mod reload;
+mod rtnl;
 mod stalls;
 mod traces;
 

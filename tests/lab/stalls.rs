@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use gatehouse::clock;
+use gatehouse::demo::command::{feed, run};
 use gatehouse::demo::daemon::Life;
 use gatehouse::demo::deed::Deed;
 use gatehouse::demo::member::Member;
 use gatehouse::demo::site::Site;
 
-use crate::kit::{Config, PATIENCE, figures, holder, m, met, never_two, other, set, settled, site, status};
-use crate::lab;
+use crate::kit::{
+    Config, PATIENCE, figures, holder, m, met, metric, never_two, other, set, settled, site, status, words,
+};
+use crate::{lab, rtnl};
 
 fn stall(site: &mut Site, member: Member, millis: u64) -> Result<()> {
     site.apply(Deed::Freeze, member)?;
@@ -37,6 +40,35 @@ fn a_standby_that_stalls_changes_nothing() {
         ensure!((now.holder, now.term) == (Some(holding.to_string()), term), "the holder changed");
         Ok(())
     });
+}
+
+#[test]
+fn a_holder_does_not_wait_for_the_kernels_network_lock() {
+    lab(|| {
+        let mut site = site(2, |_| Config::default())?;
+        let holding = settled(&mut site)?;
+        let begin = clock::now();
+        for _ in 0..3 {
+            // Longer than a lease, and than the time between two renewals of the address.
+            if !rtnl::hold(Duration::from_millis(800))? {
+                busy_lock()?;
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let seen = figures(&site, begin, holding);
+        ensure!(seen.takeover_ms.is_none() && seen.lost == 0, "the holder was held up: {seen:?}");
+        let late = metric(&site, holding, "gatehouse_late_beacons_total")?;
+        ensure!(late == 0, "{late} beacons were late\n{}", words(&site, holding)?);
+        never_two(&site, begin)
+    });
+}
+
+/// What can be done without privilege: many interfaces go at once.
+fn busy_lock() -> Result<()> {
+    let interfaces: String = (0..100).map(|n| format!("link add a{n} type veth peer name b{n}\n")).collect();
+    run("ip", &["netns", "add", "busy"])?;
+    feed("ip", &["-n", "busy", "-batch", "-"], &interfaces)?;
+    run("ip", &["netns", "del", "busy"])
 }
 
 #[test]

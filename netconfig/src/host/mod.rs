@@ -1,12 +1,14 @@
 //! One DMZ address on one LAN interface: sees the kernel, asks the plan, performs its steps.
 //!
-//! Everything the kernel is asked for is done inside the call, without a task or a queue: the functions are `async` for
-//! their callers' loop, not because they wait. Only [`Host::event`] waits.
+//! What changes the machine is done inside the call, without a task or a queue: the functions are `async` for their
+//! callers' loop, not because they wait. What need not be done at once, [`Host::renew`] and [`Host::compare`], is done
+//! by a thread of its own (`keeper`), and only [`Host::event`] waits.
 //!
 //! **Invariant:** while a DMZ address is configured the fence is there. If it is removed and cannot be put back, the
 //! address goes too.
 
 mod error;
+mod keeper;
 mod surprise;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -15,6 +17,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 pub use error::{ApplyError, OpenError};
+
+use keeper::Keeper;
 
 use crate::netlink::Notifications;
 use crate::nft::{self, Nft, NftError, Protection};
@@ -36,6 +40,22 @@ pub struct Host {
     tap: Option<Tap>,
     undo: Undo,
     pending: VecDeque<Event>,
+    keeper: Keeper,
+    /// How often the machine was changed from here: a look that began before the last change shows nothing.
+    changes: u64,
+    /// A look that was asked for and has not been answered.
+    looking: Option<Purpose>,
+    /// One more look when that one is answered.
+    look_again: Option<Purpose>,
+}
+
+/// What a look is for; the greater one includes the lesser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    /// To tell whether all is as wanted.
+    Compare,
+    /// To repair what a notification told of.
+    Repair,
 }
 
 /// Something that happened without being asked for.
@@ -58,6 +78,11 @@ pub enum Event {
     },
     /// The LAN interface's own addresses changed: multicast groups have to be joined again.
     AddressesChanged,
+    /// The answer to [`Host::compare`].
+    Compared {
+        /// Whether the machine is as wanted; if not, [`Host::resync`] makes it so.
+        as_wanted: bool,
+    },
 }
 
 impl Host {
@@ -86,8 +111,21 @@ impl Host {
         take_back(&mut route, &undo, protection)?;
         let seen = see(&mut route, &mut nft, &wanted)?;
         let undo = Undo::begin(undo, &wanted);
-        let pending = VecDeque::new();
-        let mut host = Host { wanted, seen, route, nft, route_events, nft_events, tap: None, undo, pending };
+        let mut host = Host {
+            wanted,
+            seen,
+            route,
+            nft,
+            route_events,
+            nft_events,
+            tap: None,
+            undo,
+            pending: VecDeque::new(),
+            keeper: Keeper::start().map_err(OpenError::Socket)?,
+            changes: 0,
+            looking: None,
+            look_again: None,
+        };
         match host.set_up() {
             Ok(()) => Ok(host),
             Err(error) => {
@@ -137,16 +175,15 @@ impl Host {
         self.perform_all(&steps)
     }
 
-    /// Renews the addresses' lifetime of two seconds.
-    ///
-    /// # Errors
-    /// When an address could not be renewed.
-    pub async fn refresh(&mut self) -> Result<(), ApplyError> {
-        if !self.wanted.configured {
-            return Ok(());
-        }
-        let addresses = plan::dmz_addresses(&self.seen, &self.wanted);
-        addresses.into_iter().try_for_each(|address| self.perform(&Step::AddAddress(address)))
+    /// Has the lifetime of two seconds renewed of all addresses that are on, in the background. Where that fails,
+    /// [`Event::AddressLost`] follows.
+    pub fn renew(&mut self) {
+        self.keeper.renew();
+    }
+
+    /// Has the machine compared with what is wanted, in the background; [`Event::Compared`] follows.
+    pub fn compare(&mut self) {
+        self.look(Purpose::Compare);
     }
 
     /// Ends the lease: when this returns, the kernel no longer answers.
@@ -325,7 +362,8 @@ impl Host {
         {
             self.undo.note(key, now);
         }
-        let done = perform(&mut self.route, &mut self.nft, &self.seen, &self.wanted, step);
+        self.changes += 1;
+        let done = self.change(step);
         if done.is_err() && matches!(step, Step::PutFence(_)) {
             self.take_off_unfenced();
         }
@@ -333,6 +371,21 @@ impl Host {
         plan::apply(&mut self.seen, &self.wanted, step);
         if let (Step::CreateCarrier { .. } | Step::CarrierUp, Some(name)) = (step, plan::carrier_name(&self.wanted)) {
             self.seen.carrier = self.route.link(name).map_err(|error| ApplyError::step(step, error))?;
+        }
+        Ok(())
+    }
+
+    /// Addresses under the lock of those that are renewed.
+    fn change(&mut self, step: &Step) -> Result<(), ApplyError> {
+        let (Step::AddAddress(address) | Step::DeleteAddress(address)) = step else {
+            return perform(&mut self.route, &mut self.nft, &self.seen, &self.wanted, step);
+        };
+        let mut kept = self.keeper.kept.lock();
+        // Its device may be another one than before.
+        kept.retain(|(_, known)| known.ip != address.ip);
+        perform(&mut self.route, &mut self.nft, &self.seen, &self.wanted, step)?;
+        if let (Step::AddAddress(_), Some(index)) = (step, place(&self.seen, address.on)) {
+            kept.insert((index, *address));
         }
         Ok(())
     }
@@ -364,10 +417,6 @@ fn take_back(route: &mut Route, undo: &Path, protection: Protection) -> Result<b
 
 fn perform(route: &mut Route, nft: &mut Nft, seen: &Seen, wanted: &Wanted, step: &Step) -> Result<(), ApplyError> {
     tracing::debug!(?step, "changing the machine");
-    let index = |place| match place {
-        Place::Nic => seen.nic.as_ref().map(|link| link.index),
-        Place::Carrier => seen.carrier.as_ref().map(|link| link.index),
-    };
     let carrier = || plan::carrier_name(wanted).ok_or(io::Error::from(io::ErrorKind::NotFound));
     let result = match step {
         Step::PutFence(spec) => return Ok(nft.put(spec)?),
@@ -377,16 +426,24 @@ fn perform(route: &mut Route, nft: &mut Nft, seen: &Seen, wanted: &Wanted, step:
         Step::DeleteCarrier => carrier().and_then(|name| route.delete_link(name)),
         Step::CarrierUp => carrier().and_then(|name| route.set_up(name)),
         Step::SetSysctl { key, value } => sysctl::write(key, value),
-        Step::AddAddress(address) => match index(address.on) {
+        Step::AddAddress(address) => match place(seen, address.on) {
             Some(index) => route.put_address(index, address),
             None => Err(io::ErrorKind::NotFound.into()),
         },
-        Step::DeleteAddress(address) => match index(address.on) {
+        Step::DeleteAddress(address) => match place(seen, address.on) {
             Some(index) => route.delete_address(index, address),
             None => Ok(()),
         },
     };
     result.map_err(|error| ApplyError::step(step, error))
+}
+
+/// The index of the device that an address is on.
+fn place(seen: &Seen, on: Place) -> Option<u32> {
+    match on {
+        Place::Nic => seen.nic.as_ref().map(|link| link.index),
+        Place::Carrier => seen.carrier.as_ref().map(|link| link.index),
+    }
 }
 
 /// Whether the fence is whole and as wanted.

@@ -3,13 +3,14 @@
 //! A notification is only a reason to look: what happened is read off the difference between two looks
 //! ([`surprises`], pure), so a lost, late or repeated one changes nothing.
 
-use super::{Event, Host, fence_stands};
+use super::keeper::Answer;
+use super::{Event, Host, Purpose, fence_stands};
 use crate::Wanted;
 use crate::netlink::Message;
 use crate::packet::Tap;
 use crate::plan::{self, Address, Place, Seen, SeenFence, Step};
 use crate::route;
-use crate::seen::see;
+use crate::seen::SeeError;
 use crate::watch::link_events;
 
 impl Host {
@@ -25,6 +26,10 @@ impl Host {
                 ready = self.route_events.readable() => ready,
                 ready = self.nft_events.readable() => ready,
                 ready = heard(self.tap.as_ref()) => ready,
+                answer = self.keeper.answer() => {
+                    self.answered(answer);
+                    continue;
+                }
             };
             if let Err(error) = ready {
                 tracing::error!(%error, "cannot wait for notifications");
@@ -41,7 +46,7 @@ impl Host {
         }
         let links = self.route_events.take();
         if links.lost || links.messages.iter().any(|message| self.concerns(message)) {
-            self.look();
+            self.look(Purpose::Repair);
         }
         if let Some(tap) = &self.tap {
             let seen = tap.take().into_iter().map(|claim| Event::AddressSeen { mac: claim.mac });
@@ -63,9 +68,38 @@ impl Host {
         self.pending.push_back(Event::FenceLost);
     }
 
-    fn look(&mut self) {
-        let now = match see(&mut self.route, &mut self.nft, &self.wanted) {
-            Ok(now) => now,
+    /// Asks for a look; one at a time, and one more if a reason comes meanwhile.
+    pub(super) fn look(&mut self, purpose: Purpose) {
+        if self.looking.is_some() {
+            self.look_again = self.look_again.max(Some(purpose));
+        } else if self.keeper.look(self.changes, &self.wanted) {
+            self.looking = Some(purpose);
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::NotRenewed(error) => {
+                tracing::warn!(%error, "an address could not be renewed");
+                self.pending.push_back(Event::AddressLost);
+            }
+            Answer::Looked { changes, devices } => {
+                let Some(purpose) = self.looking.take() else { return };
+                if let Some(again) = self.look_again.take() {
+                    self.look(again.max(purpose));
+                } else if changes != self.changes {
+                    self.look(purpose);
+                } else {
+                    self.looked(devices, purpose);
+                }
+            }
+        }
+    }
+
+    fn looked(&mut self, devices: Result<Seen, SeeError>, purpose: Purpose) {
+        let fence = devices.and_then(|devices| Ok((devices, self.nft.see().map_err(SeeError::Fence)?)));
+        let now = match fence {
+            Ok((devices, fence)) => Seen { fence, ..devices },
             Err(error) => {
                 tracing::warn!(%error, "cannot look at the machine after a change");
                 return;
@@ -76,7 +110,12 @@ impl Host {
         if let Err(error) = self.open_tap() {
             tracing::warn!(%error, "cannot listen on the LAN interface");
         }
-        for step in plan::plan(&self.seen, &self.wanted) {
+        let steps = plan::plan(&self.seen, &self.wanted);
+        if purpose == Purpose::Compare {
+            self.pending.extend(events);
+            return self.pending.push_back(Event::Compared { as_wanted: steps.is_empty() });
+        }
+        for step in steps {
             // Whether a lost address comes back is the caller's decision.
             if self.wanted.configured && matches!(step, Step::AddAddress(_) | Step::DeleteAddress(_)) {
                 continue;
@@ -97,7 +136,7 @@ impl Host {
                 || name
                     .is_some_and(|name| name == self.wanted.interface || plan::carrier_name(&self.wanted) == Some(name))
         };
-        message.port != self.route.port() && route::concerns(message, ours)
+        ![self.route.port(), self.keeper.port].contains(&message.port) && route::concerns(message, ours)
     }
 }
 

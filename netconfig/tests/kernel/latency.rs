@@ -12,13 +12,11 @@ const HERE: &str = module_path!();
 fn the_hot_path_is_measured() {
     lab(&format!("{HERE}::the_hot_path_is_measured"), |machine| async move {
         let mut host = machine.host().await;
-        let (mut on, mut off, mut shut, mut renew) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut on, mut off, mut shut) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..100 {
             let start = Instant::now();
             host.configure().await.unwrap();
             let configured = Instant::now();
-            host.refresh().await.unwrap();
-            let renewed = Instant::now();
             machine.beacon();
             let beaconed = Instant::now();
             host.shut_gate().unwrap();
@@ -26,10 +24,9 @@ fn the_hot_path_is_measured() {
             host.deconfigure().await.unwrap();
             off.push(shut_at.elapsed());
             on.push(configured - start);
-            renew.push(renewed - configured);
             shut.push(shut_at - beaconed);
         }
-        for (name, mut times) in [("configure", on), ("refresh", renew), ("shut_gate", shut), ("deconfigure", off)] {
+        for (name, mut times) in [("configure", on), ("shut_gate", shut), ("deconfigure", off)] {
             times.sort();
             println!("\nmeasured {name}: median {:?}, p99 {:?}", times[50], times[98]);
         }
