@@ -255,6 +255,7 @@ const UNSAFE: &[&str] = &[
     "src/demo/packet.rs",
     "src/lan/realtime.rs",
     "src/lan/timer.rs",
+    "tests/lab/rtnl.rs",
 ];
 
 #[test]

@@ -29,6 +29,9 @@ struct Args {
     /// Runs of each case.
     #[arg(long, default_value_t = 10)]
     runs: usize,
+    /// Runs of each case of the other daemons; as many as of the others if not given.
+    #[arg(long)]
+    peer_runs: Option<usize>,
     /// Only cases whose name contains this text; more than one must all be contained.
     #[arg(long)]
     only: Vec<String>,
@@ -71,6 +74,7 @@ fn main() -> Result<ExitCode> {
     }
     require(cases.iter().map(|case| case.subject).chain(idle.iter().copied()))?;
     let runs = if args.quick { 1 } else { args.runs.max(1) };
+    let runs = Runs { ours: runs, peers: args.peer_runs.unwrap_or(runs).min(runs) };
     let logs = Logs { folder: args.logs.clone(), lane: args.lane.unwrap_or(0) };
     let limit = args.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
     if args.lanes > 1 && args.lane.is_none() {
@@ -100,6 +104,19 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How often each case is run.
+#[derive(Clone, Copy, Debug)]
+struct Runs {
+    ours: usize,
+    peers: usize,
+}
+
+impl Runs {
+    fn of(self, case: &Case) -> usize {
+        if matches!(case.subject, Subject::Gatehouse(_)) { self.ours } else { self.peers }
+    }
+}
+
 fn chosen(args: &Args) -> Vec<Case> {
     let mut cases = Case::all();
     cases.retain(|case| args.only.iter().all(|text| case.name().contains(text.as_str())));
@@ -125,13 +142,15 @@ fn require(subjects: impl Iterator<Item = Subject>) -> Result<()> {
 }
 
 /// All runs: the first of every case, then the second, so that a busy minute of the machine hits all alike.
-fn measure(cases: &[Case], runs: usize, limit: Duration, logs: &Logs) -> Vec<Row> {
+fn measure(cases: &[Case], runs: Runs, limit: Duration, logs: &Logs) -> Vec<Row> {
     let mut rows: Vec<Row> = cases.iter().map(|case| Row::new(*case)).collect();
-    let total = runs * rows.len();
+    let total: usize = cases.iter().map(|case| runs.of(case)).sum();
     let begin = clock::now();
-    for run in 0..runs {
-        for (index, row) in rows.iter_mut().enumerate() {
-            let done = run * cases.len() + index;
+    let mut begun = 0;
+    for run in 0..runs.ours {
+        for row in rows.iter_mut().filter(|row| run < runs.of(&row.case)) {
+            let done = begun;
+            begun += 1;
             let spent = clock::now().since(begin);
             if spent > limit {
                 return rows;

@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::kernel::Kernel;
 use super::perform::{Means, with_causes};
-use super::realtime::Started;
 use super::record::Recorder;
 use super::site::{Order, Plan, Refused, StartError, election_settings};
 use super::sockets::Sockets;
@@ -90,8 +89,8 @@ impl Driver {
         // Nobody waits for an observer.
         let hurry = plan.lan.role == Role::Candidate;
         if hurry {
-            // The host's own thread is started with this one's priority, and nothing else is.
-            if let Err(error) = realtime::prioritise(Started::AtTheSame) {
+            // For the host's own thread, which starts with it.
+            if let Err(error) = realtime::prioritise_beside() {
                 warnings.raise(Warning::NoRealtime(error.to_string()));
             }
             if let Err(error) = realtime::lock_memory() {
@@ -100,7 +99,7 @@ impl Driver {
         }
         let kernel = Kernel::open(&plan).await?;
         if hurry {
-            let _ = realtime::prioritise(Started::AtNone);
+            let _ = realtime::prioritise();
         }
         // Replaced as soon as the interface, and with it the id, is known.
         let outbox = Outbox::new(plan.key.clone(), SiteTag([0; 4]), NodeId::default(), BootEpoch(0));

@@ -7,26 +7,25 @@ use rustix::mm::{MlockAllFlags, mlockall};
 
 /// Above ordinary work and below the kernel's own threads (interrupts run at 50).
 const PRIORITY: i32 = 40;
+/// Above ordinary work and below the beacon thread: a thread that waits for a lock of the kernel may spin meanwhile,
+/// and at the same priority would keep the beacon thread from its processor.
+const BESIDE: i32 = 20;
 
-/// What runs at the priority of the thread that starts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Started {
-    /// Threads and processes started from now on.
-    AtTheSame,
-    /// Nothing: what is started from now on is ordinary.
-    AtNone,
+/// Runs the calling thread at real-time priority; threads and processes that it starts are ordinary again.
+pub(super) fn prioritise() -> io::Result<()> {
+    schedule(PRIORITY, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK)
 }
 
-/// Runs the calling thread at real-time priority.
-pub(super) fn prioritise(started: Started) -> io::Result<()> {
-    let policy = match started {
-        Started::AtTheSame => libc::SCHED_FIFO,
-        Started::AtNone => libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
-    };
+/// Runs the calling thread at the priority of the threads beside it, and those that it starts from now on too.
+pub(super) fn prioritise_beside() -> io::Result<()> {
+    schedule(BESIDE, libc::SCHED_FIFO)
+}
+
+fn schedule(priority: i32, policy: libc::c_int) -> io::Result<()> {
     // SAFETY: an all-zero sched_param is valid, and the call reads it only for its duration; pid 0 is the caller.
     let done = unsafe {
         let mut parameters: libc::sched_param = std::mem::zeroed();
-        parameters.sched_priority = PRIORITY;
+        parameters.sched_priority = priority;
         libc::sched_setscheduler(0, policy, &raw const parameters)
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -2,14 +2,16 @@
 //!
 //! The kernel changes and shows devices and addresses under one lock for the whole machine. Whoever holds it (another
 //! program's interfaces come or go, a container ends) may do so for longer than a short lease lasts; a thread that has
-//! beacons to send must not stand in that queue. The thread is started with its maker's priority.
+//! beacons to send must not stand in that queue. The thread is started with its maker's priority of that moment, which
+//! must be below the one that beacons are sent with: the kernel lets waiters spin.
 //!
 //! **Invariant:** an address that was taken off is not put back by a renewal that was under way: both happen under the
-//! lock of [`Kept`]. **Invariant:** at most [`MAX_JOBS`] jobs wait; a renewal that finds no room is not needed, for the
-//! one before it has not begun.
+//! lock of [`Kept`]. **Invariant:** at most one look and one renewal wait; a further renewal is not needed, for the one
+//! before it has not begun.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,8 +22,8 @@ use crate::plan::{Address, Seen};
 use crate::route::Route;
 use crate::seen::{SeeError, see_devices};
 
-/// A look, a renewal, and one more renewal while a job is under way.
-const MAX_JOBS: usize = 3;
+/// A look and a renewal.
+const MAX_JOBS: usize = 2;
 
 /// The addresses that are on this machine, with their devices' indices; locked by whoever puts one on or takes one off.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub(super) struct Keeper {
     jobs: SyncSender<Job>,
     answers: mpsc::Receiver<Answer>,
     pub(super) kept: Kept,
+    /// A renewal waits.
+    renewal: Arc<AtomicBool>,
     /// The port that its changes are notified with.
     pub(super) port: u32,
 }
@@ -62,19 +66,22 @@ impl Keeper {
         let (jobs, todo) = sync_channel(MAX_JOBS);
         let (answer, answers) = mpsc::channel(MAX_JOBS);
         let kept = Kept::default();
-        let theirs = kept.clone();
-        std::thread::Builder::new().name("keeper".into()).spawn(move || work(route, &todo, &theirs, &answer))?;
-        Ok(Keeper { jobs, answers, kept, port })
+        let renewal = Arc::new(AtomicBool::new(false));
+        let worker = Worker { route, kept: kept.clone(), renewal: Arc::clone(&renewal) };
+        std::thread::Builder::new().name("keeper".into()).spawn(move || worker.work(&todo, &answer))?;
+        Ok(Keeper { jobs, answers, kept, renewal, port })
     }
 
-    /// Asks for a look at the devices. False: it has too much to do already.
-    pub(super) fn look(&self, changes: u64, wanted: &Wanted) -> bool {
-        self.jobs.try_send(Job::Look { changes, wanted: Box::new(wanted.clone()) }).is_ok()
+    /// Asks for a look at the devices; the one before must have been answered.
+    pub(super) fn look(&self, changes: u64, wanted: &Wanted) {
+        let _ = self.jobs.try_send(Job::Look { changes, wanted: Box::new(wanted.clone()) });
     }
 
     /// Asks for new lifetimes for all addresses that are on.
     pub(super) fn renew(&self) {
-        let _ = self.jobs.try_send(Job::Renew);
+        if !self.renewal.swap(true, Ordering::Relaxed) {
+            let _ = self.jobs.try_send(Job::Renew);
+        }
     }
 
     /// The next answer. Cancel-safe.
@@ -86,22 +93,32 @@ impl Keeper {
     }
 }
 
-fn work(mut route: Route, todo: &Receiver<Job>, kept: &Kept, answer: &mpsc::Sender<Answer>) {
-    while let Ok(job) = todo.recv() {
-        let done = match job {
-            Job::Look { changes, wanted } => {
-                Some(Answer::Looked { changes, devices: see_devices(&mut route, &wanted) })
+struct Worker {
+    route: Route,
+    kept: Kept,
+    renewal: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn work(mut self, todo: &Receiver<Job>, answer: &mpsc::Sender<Answer>) {
+        while let Ok(job) = todo.recv() {
+            let done = match job {
+                Job::Look { changes, wanted } => {
+                    Some(Answer::Looked { changes, devices: see_devices(&mut self.route, &wanted) })
+                }
+                Job::Renew => self.renew().err().map(Answer::NotRenewed),
+            };
+            if let Some(done) = done
+                && answer.blocking_send(done).is_err()
+            {
+                return;
             }
-            Job::Renew => {
-                let kept = kept.lock();
-                let renewed = kept.iter().try_for_each(|(index, address)| route.put_address(*index, address));
-                renewed.err().map(Answer::NotRenewed)
-            }
-        };
-        if let Some(done) = done
-            && answer.blocking_send(done).is_err()
-        {
-            return;
         }
+    }
+
+    fn renew(&mut self) -> io::Result<()> {
+        self.renewal.store(false, Ordering::Relaxed);
+        let kept = self.kept.lock();
+        kept.iter().try_for_each(|(index, address)| self.route.put_address(*index, address))
     }
 }

@@ -181,7 +181,8 @@ impl Host {
         self.keeper.renew();
     }
 
-    /// Has the machine compared with what is wanted, in the background; [`Event::Compared`] follows.
+    /// Has the machine compared with what is wanted, in the background; [`Event::Compared`] follows, unless a change
+    /// by somebody else is noticed meanwhile, and repaired.
     pub fn compare(&mut self) {
         self.look(Purpose::Compare);
     }

@@ -72,8 +72,9 @@ impl Host {
     pub(super) fn look(&mut self, purpose: Purpose) {
         if self.looking.is_some() {
             self.look_again = self.look_again.max(Some(purpose));
-        } else if self.keeper.look(self.changes, &self.wanted) {
+        } else {
             self.looking = Some(purpose);
+            self.keeper.look(self.changes, &self.wanted);
         }
     }
 
