@@ -86,20 +86,16 @@ impl Driver {
         health: watch::Receiver<Health>,
     ) -> Result<Driver, StartError> {
         let mut warnings = Warnings::default();
-        // Nobody waits for an observer.
-        let hurry = plan.lan.role == Role::Candidate;
-        if hurry {
-            // For the host's own thread, which starts with it.
-            if let Err(error) = realtime::prioritise_beside() {
+        let kernel = Kernel::open(&plan).await?;
+        // Nobody waits for an observer, nor for the setup: real-time threads that stand in the kernel's queues together
+        // keep everybody else from the machine.
+        if plan.lan.role == Role::Candidate {
+            if let Err(error) = realtime::prioritise() {
                 warnings.raise(Warning::NoRealtime(error.to_string()));
             }
             if let Err(error) = realtime::lock_memory() {
                 warnings.raise(Warning::NoMemoryLock(error.to_string()));
             }
-        }
-        let kernel = Kernel::open(&plan).await?;
-        if hurry {
-            let _ = realtime::prioritise();
         }
         // Replaced as soon as the interface, and with it the id, is known.
         let outbox = Outbox::new(plan.key.clone(), SiteTag([0; 4]), NodeId::default(), BootEpoch(0));
@@ -146,6 +142,8 @@ impl Driver {
             }
             self.tick().await;
         }
+        // Nobody waits for what is left to do.
+        let _ = realtime::relax();
         let Driver { means, .. } = self;
         if let Err(error) = means.kernel.remove().await {
             tracing::warn!(error = with_causes(&error), "not everything could be undone");

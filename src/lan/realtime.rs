@@ -7,21 +7,18 @@ use rustix::mm::{MlockAllFlags, mlockall};
 
 /// Above ordinary work and below the kernel's own threads (interrupts run at 50).
 const PRIORITY: i32 = 40;
-/// Above ordinary work and below the beacon thread: a thread that waits for a lock of the kernel may spin meanwhile,
-/// and at the same priority would keep the beacon thread from its processor.
-const BESIDE: i32 = 20;
 
 /// Runs the calling thread at real-time priority; threads and processes that it starts are ordinary again.
 pub(super) fn prioritise() -> io::Result<()> {
-    schedule(PRIORITY, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK)
+    schedule(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, PRIORITY)
 }
 
-/// Runs the calling thread at the priority of the threads beside it, and those that it starts from now on too.
-pub(super) fn prioritise_beside() -> io::Result<()> {
-    schedule(BESIDE, libc::SCHED_FIFO)
+/// Runs the calling thread at ordinary priority again.
+pub(super) fn relax() -> io::Result<()> {
+    schedule(libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, 0)
 }
 
-fn schedule(priority: i32, policy: libc::c_int) -> io::Result<()> {
+fn schedule(policy: libc::c_int, priority: i32) -> io::Result<()> {
     // SAFETY: an all-zero sched_param is valid, and the call reads it only for its duration; pid 0 is the caller.
     let done = unsafe {
         let mut parameters: libc::sched_param = std::mem::zeroed();

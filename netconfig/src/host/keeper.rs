@@ -2,8 +2,8 @@
 //!
 //! The kernel changes and shows devices and addresses under one lock for the whole machine. Whoever holds it (another
 //! program's interfaces come or go, a container ends) may do so for longer than a short lease lasts; a thread that has
-//! beacons to send must not stand in that queue. The thread is started with its maker's priority of that moment, which
-//! must be below the one that beacons are sent with: the kernel lets waiters spin.
+//! beacons to send must not stand in that queue. This thread's priority must be below the one that beacons are sent
+//! with, for the kernel lets waiters spin; it is its maker's at the start.
 //!
 //! **Invariant:** an address that was taken off is not put back by a renewal that was under way: both happen under the
 //! lock of [`Kept`]. **Invariant:** at most one look and one renewal wait; a further renewal is not needed, for the one
