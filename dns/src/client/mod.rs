@@ -18,7 +18,7 @@ pub use private::{PrivateKeyError, SigningKey};
 use crate::clock;
 use crate::name::NameRef;
 use crate::record::{Record, Rtype};
-use crate::settings::Key;
+use crate::settings::{Algorithm, Key, Peer};
 use crate::sign::sig0::SigningError;
 use crate::sign::{AnswerError, request_room};
 use crate::transfer::{Incoming, Query, Received, TransferError, ask, notify};
@@ -86,6 +86,13 @@ pub enum ClientError {
 }
 
 impl Server {
+    /// Another server that the settings name; with its key, if it is one of `keys` that can be shared.
+    pub fn of(peer: &Peer, keys: &[Key]) -> Self {
+        let is_its = |key: &&Key| Some(&key.name) == peer.key.as_ref() && key.algorithm != Algorithm::Sig0;
+        let credentials = keys.iter().find(is_its).cloned().map_or(Credentials::None, Credentials::Shared);
+        Self { address: peer.address, credentials }
+    }
+
     /// The records of a name and type that the server answers with. A name that does not exist has none.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub struct Refusal<'k> {
     pub rcode: Rcode,
     /// What is wrong, said in the answer's TSIG record: BADKEY, BADSIG or BADTIME.
     pub error: Option<Rcode>,
-    reply: Option<Reply<'k>>,
+    reply: Option<Box<Reply<'k>>>,
 }
 
 /// What the TSIG record of an error says.
@@ -129,7 +129,8 @@ impl<'k> Refusal<'k> {
     fn of(tsig: &Tsig<'_>, error: Rcode, now: u64) -> Self {
         let timers = Timers { time: now, fudge: FUDGE };
         let (name, algorithm) = (tsig.name.clone(), tsig.algorithm.to_owned());
-        Self { rcode: Rcode::NOTAUTH, error: Some(error), reply: Some(Reply { name, algorithm, timers, proof: None }) }
+        let reply = Reply { name, algorithm, timers, proof: None };
+        Self { rcode: Rcode::NOTAUTH, error: Some(error), reply: Some(Box::new(reply)) }
     }
 
     /// The client's time is said again, so that it can tell this answer from an older one (RFC 8945, 5.2.3).
@@ -147,7 +148,7 @@ impl<'k> Refusal<'k> {
         let (Some(error), Some(reply)) = (self.error, &self.reply) else { return };
         let time = now.to_be_bytes();
         let other = if error == Rcode::BADTIME { &time[2..] } else { &[] };
-        let Reply { name, algorithm, timers, proof } = reply;
+        let Reply { name, algorithm, timers, proof } = reply.as_ref();
         let variables = Variables { name: name.as_ref(), algorithm: algorithm.as_ref(), timers: *timers, error, other };
         let (id, additional) = id_and_additional(answer);
         let signed = proof.as_ref().and_then(|(key, request)| {

@@ -126,7 +126,7 @@ fn no_changed_octet_goes_unseen() {
             seen[2] += 1;
         }
     }
-    assert!(seen[0] > 0 && seen[1] > 1000, "{seen:?}");
+    assert!(seen[0] > 0 && seen[1] > 500, "{seen:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whom a change is told to, and how often until they say that they heard (RFC 1996, 3.6).
 //!
-//! Each secondary has at most one message under way. A newer version takes the place of the one that is told, and versions
-//! that come faster than [`GAP`] are told together.
+//! Each secondary has at most one message under way; how that went is an input. Versions that come meanwhile, or faster
+//! than [`GAP`], are told together: only the newest counts.
 
 use crate::zone::Serial;
 
@@ -19,8 +19,10 @@ pub enum NotifyInput {
     Tick,
     /// The zone has this version now.
     Changed(Serial),
-    /// The secondary has answered a message about this version.
+    /// The secondary has answered the message about this version.
     Heard(usize, Serial),
+    /// It has not answered the message that was under way.
+    Unheard(usize),
 }
 
 /// What to do.
@@ -34,20 +36,27 @@ pub enum NotifyEffect {
 
 #[derive(Clone, Copy, Debug)]
 struct Peer {
-    /// The last version it confirmed to have heard of.
-    heard: Option<Serial>,
+    state: State,
     /// When it was last told anything.
     told: Option<u64>,
-    /// How often the current version was told.
-    tries: u32,
-    /// When it is told next.
-    next: Option<u64>,
+    /// How often the newest version was told in vain.
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It knows the newest version, or does not answer.
+    Resting,
+    /// It is to be told at this time.
+    Due(u64),
+    /// It is being told this version.
+    Telling(Serial),
 }
 
 impl Notifier {
     /// For so many secondaries. They are told the version there is at the start as well: they may have missed it.
     pub fn new(peers: usize) -> Self {
-        Self { serial: None, peers: vec![Peer { heard: None, told: None, tries: 0, next: None }; peers] }
+        Self { serial: None, peers: vec![Peer { state: State::Resting, told: None, failures: 0 }; peers] }
     }
 
     /// Goes one step on and says what to do.
@@ -55,59 +64,79 @@ impl Notifier {
         match input {
             NotifyInput::Tick => {}
             NotifyInput::Changed(serial) => {
-                if self.serial == Some(serial) {
-                    return;
-                }
-                self.serial = Some(serial);
-                for peer in &mut self.peers {
-                    peer.tries = 0;
-                    peer.next = Some(peer.told.map_or(now, |told| (told + GAP).max(now)));
+                if self.serial.replace(serial) != Some(serial) {
+                    self.peers.iter_mut().for_each(|peer| peer.owe(now));
                 }
             }
             NotifyInput::Heard(index, serial) => {
+                let newest = self.serial;
                 if let Some(peer) = self.peers.get_mut(index) {
-                    peer.heard = Some(serial);
-                    if self.serial == Some(serial) {
-                        peer.next = None;
-                    }
+                    peer.heard(now, newest == Some(serial));
+                }
+            }
+            NotifyInput::Unheard(index) => {
+                let newest = self.serial;
+                let peer = self.peers.get_mut(index).filter(|peer| matches!(peer.state, State::Telling(_)));
+                if peer.is_some_and(|peer| peer.unheard(now, newest)) {
+                    effects.push(NotifyEffect::GaveUp(index));
                 }
             }
         }
         let Some(serial) = self.serial else { return };
         for (index, peer) in self.peers.iter_mut().enumerate() {
-            if peer.next.is_none_or(|next| now < next) {
-                continue;
+            if matches!(peer.state, State::Due(at) if now >= at) {
+                (peer.state, peer.told) = (State::Telling(serial), Some(now));
+                effects.push(NotifyEffect::Send(index, serial));
             }
-            if peer.tries >= TRIES {
-                peer.next = None;
-                effects.push(NotifyEffect::GaveUp(index));
-                continue;
-            }
-            peer.next = Some(now + (FIRST_WAIT << peer.tries));
-            peer.tries += 1;
-            peer.told = Some(now);
-            effects.push(NotifyEffect::Send(index, serial));
         }
     }
 
     /// When [`NotifyInput::Tick`] is due next.
     pub fn deadline(&self) -> Option<u64> {
-        self.peers.iter().filter_map(|peer| peer.next).min()
-    }
-
-    /// The last version that a secondary confirmed to have heard of.
-    pub fn heard(&self, peer: usize) -> Option<Serial> {
-        self.peers.get(peer)?.heard
+        let due = |peer: &Peer| if let State::Due(at) = peer.state { Some(at) } else { None };
+        self.peers.iter().filter_map(due).min()
     }
 }
 
-/// Milliseconds between two messages to one secondary about different versions: a storm of updates is told ten times a
-/// second, and a single one at once.
+impl Peer {
+    /// There is something new to tell.
+    fn owe(&mut self, now: u64) {
+        self.failures = 0;
+        if !matches!(self.state, State::Telling(_)) {
+            self.state = State::Due(self.told.map_or(now, |told| (told + GAP).max(now)));
+        }
+    }
+
+    fn heard(&mut self, now: u64, is_newest: bool) {
+        if !matches!(self.state, State::Telling(_)) {
+            return;
+        }
+        self.state = State::Resting;
+        if !is_newest {
+            self.owe(now);
+        }
+    }
+
+    /// Whether it is given up.
+    fn unheard(&mut self, now: u64, newest: Option<Serial>) -> bool {
+        if self.state != newest.map_or(State::Resting, State::Telling) {
+            self.state = State::Due(now + FIRST_WAIT);
+            return false;
+        }
+        self.failures += 1;
+        let is_over = self.failures >= TRIES;
+        self.state = if is_over { State::Resting } else { State::Due(now + (FIRST_WAIT << (self.failures - 1))) };
+        is_over
+    }
+}
+
+/// Milliseconds between two messages to one secondary: a storm of updates is told ten times a second, and a single one at
+/// once.
 const GAP: u64 = 100;
-/// Milliseconds until a message is sent again; each time twice as long.
+/// Milliseconds until a secondary that did not answer is told again; each time twice as long.
 const FIRST_WAIT: u64 = 2_000;
-/// Messages about one version: over about two minutes (RFC 1996, 3.6).
-const TRIES: u32 = 6;
+/// How often one version is told in vain: for about half a minute, and as long as the messages take.
+const TRIES: u32 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -131,42 +160,63 @@ mod tests {
         assert_eq!(step(&mut machine, NOW + 10, NotifyInput::Heard(0, Serial(1))), []);
         assert_eq!(step(&mut machine, NOW + 10, NotifyInput::Heard(1, Serial(1))), []);
         assert_eq!(machine.deadline(), None);
-        assert_eq!(machine.heard(1), Some(Serial(1)));
     }
 
     #[test]
     fn who_does_not_hear_is_told_again_and_then_given_up() {
         let mut machine = Notifier::new(1);
-        step(&mut machine, NOW, NotifyInput::Changed(Serial(1)));
-        let mut told = Vec::new();
-        while let Some(at) = machine.deadline() {
-            told.push((at - NOW, step(&mut machine, at, NotifyInput::Tick)));
+        let mut effects = step(&mut machine, NOW, NotifyInput::Changed(Serial(1)));
+        let (mut now, mut told) = (NOW, Vec::new());
+        while effects == [NotifyEffect::Send(0, Serial(1))] {
+            told.push((now - NOW) / 1000);
+            effects = step(&mut machine, now, NotifyInput::Unheard(0));
+            if let Some(at) = machine.deadline() {
+                assert_eq!(effects, []);
+                now = at;
+                effects = step(&mut machine, now, NotifyInput::Tick);
+            }
         }
-        let send = || vec![NotifyEffect::Send(0, Serial(1))];
-        let mut expected: Vec<_> = [2, 6, 14, 30, 62].map(|secs| (secs * 1000, send())).into();
-        expected.push((126_000, vec![NotifyEffect::GaveUp(0)]));
-        assert_eq!(told, expected);
-        assert_eq!(step(&mut machine, NOW + 200_000, NotifyInput::Changed(Serial(2))).len(), 1);
+        assert_eq!((told, effects), (vec![0, 2, 6, 14, 30], vec![NotifyEffect::GaveUp(0)]));
+        // A new version begins anew.
+        let told = step(&mut machine, now + 1000, NotifyInput::Changed(Serial(2)));
+        assert_eq!(told, [NotifyEffect::Send(0, Serial(2))]);
     }
 
     #[test]
-    fn a_storm_is_told_together() {
+    fn a_storm_is_told_together_and_ends_with_the_newest() {
         let mut machine = Notifier::new(1);
-        let mut told = 0;
+        let mut told = Vec::new();
         for serial in 1..=1000u32 {
             let now = NOW + u64::from(serial);
-            told += step(&mut machine, now, NotifyInput::Changed(Serial(serial))).len();
-            // The answer is about an older version than the newest.
-            told += step(&mut machine, now, NotifyInput::Heard(0, Serial(serial - 1))).len();
+            for effect in step(&mut machine, now, NotifyInput::Changed(Serial(serial))) {
+                let NotifyEffect::Send(0, serial) = effect else { panic!("{effect:?}") };
+                told.push(serial);
+                step(&mut machine, now, NotifyInput::Heard(0, serial));
+            }
         }
-        assert!((9..=11).contains(&told), "{told}");
+        assert!((9..=11).contains(&told.len()), "{told:?}");
         let at = machine.deadline().expect("the last is told");
         assert_eq!(step(&mut machine, at, NotifyInput::Tick), [NotifyEffect::Send(0, Serial(1000))]);
+    }
+
+    #[test]
+    fn one_message_is_under_way_at_a_time() {
+        let mut machine = Notifier::new(1);
+        step(&mut machine, NOW, NotifyInput::Changed(Serial(1)));
+        assert_eq!(step(&mut machine, NOW + 500, NotifyInput::Changed(Serial(2))), []);
+        assert_eq!(machine.deadline(), None);
+        let told = step(&mut machine, NOW + 600, NotifyInput::Heard(0, Serial(1)));
+        assert_eq!(told, [NotifyEffect::Send(0, Serial(2))]);
+        // The failure of an old one does not count against the newest.
+        assert_eq!(step(&mut machine, NOW + 700, NotifyInput::Changed(Serial(3))), []);
+        assert_eq!(step(&mut machine, NOW + 6000, NotifyInput::Unheard(0)), []);
+        assert_eq!(machine.deadline(), Some(NOW + 8000));
     }
 
     #[test]
     fn an_answer_from_nobody_does_no_harm() {
         let mut machine = Notifier::new(1);
         assert_eq!(step(&mut machine, NOW, NotifyInput::Heard(7, Serial(1))), []);
+        assert_eq!(step(&mut machine, NOW, NotifyInput::Unheard(0)), []);
     }
 }

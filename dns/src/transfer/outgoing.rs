@@ -1,7 +1,7 @@
 //! Transfers out: what a secondary gets, message by message.
 
-use std::borrow::Cow;
 use std::iter;
+use std::sync::Arc;
 
 use super::messages::{serial_in, soa_record};
 use crate::name::Name;
@@ -24,14 +24,14 @@ pub struct Asked {
 
 /// What it gets.
 #[derive(Clone, Debug)]
-pub enum Content<'z> {
+pub enum Content {
     /// The SOA record alone: what it has is the newest, or what it lacks does not fit the datagram that it asked by
     /// (RFC 1995, 4).
     Newest,
     /// Everything.
     Whole,
     /// What has changed, one difference after the other.
-    Changes(Cow<'z, [Change]>),
+    Changes(Vec<Arc<Change>>),
 }
 
 /// The messages of a transfer.
@@ -39,9 +39,9 @@ pub struct Outgoing<'z> {
     header: Header,
     /// Asked in the first message (RFC 5936, 2.2.1).
     question: Option<(Name, Rtype)>,
-    records: Box<dyn Iterator<Item = Cow<'z, Record>> + Send + 'z>,
+    records: Box<dyn Iterator<Item = Record> + Send + 'z>,
     /// What the message before had no room for.
-    next: Option<Cow<'z, Record>>,
+    next: Option<Record>,
 }
 
 impl Asked {
@@ -63,41 +63,50 @@ impl Asked {
     }
 }
 
-impl<'z> Content<'z> {
-    /// What answers a query. `history` gives the changes from a version to the one of `zone`, if they are all known; more
-    /// records than the zone has are not sent for changes.
-    pub fn choose(zone: &Zone, asked: &Asked, history: impl FnOnce(Serial) -> Option<Cow<'z, [Change]>>) -> Self {
+impl Content {
+    /// What answers a query. `history` are the changes from the version asked about to the one of `zone`, if they are all
+    /// known; more records than the zone has are not sent for changes.
+    pub fn choose(zone: &Zone, asked: &Asked, history: Option<Vec<Arc<Change>>>) -> Self {
         let Some(have) = asked.have else { return Self::Whole };
         if !zone.serial().is_newer_than(have) {
             return Self::Newest;
         }
-        let Some(changes) = history(have).filter(|changes| is_chain(changes, have, zone.serial())) else {
+        let Some(changes) = history.filter(|changes| is_chain(changes, have, zone.serial())) else {
             return Self::Whole;
         };
         let count = changes.iter().map(|change| change.removed.len() + change.added.len()).sum();
         if has_fewer(zone, count) { Self::Whole } else { Self::Changes(changes) }
     }
+
+    /// What it is called in a log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Newest => "nothing newer",
+            Self::Whole => "whole",
+            Self::Changes(_) => "changes",
+        }
+    }
 }
 
 impl<'z> Outgoing<'z> {
     /// Begins the answer to `query`, which was permitted; nothing for a zone without SOA, which there is none.
-    pub fn new(query: &Message<'_>, zone: &'z Zone, content: Content<'z>) -> Option<Self> {
+    pub fn new(query: &Message<'_>, zone: &'z Zone, content: Content) -> Option<Self> {
         let soa = soa_record(zone)?;
         let question = query.question().map(|asked| (asked.name.to_owned(), asked.rtype));
         let flags = query.flags().reply().with(Flags::AUTHORITATIVE);
-        let first = iter::once(Cow::Owned(soa.clone()));
-        let last = iter::once(Cow::Owned(soa));
-        let records: Box<dyn Iterator<Item = Cow<'z, Record>> + Send + 'z> = match content {
+        let (first, last) = (iter::once(soa.clone()), iter::once(soa));
+        let records: Box<dyn Iterator<Item = Record> + Send + 'z> = match content {
             Content::Newest => Box::new(first),
             // The SOA record is the first of all.
-            Content::Whole => Box::new(first.chain(zone.records().skip(1).map(Cow::Owned)).chain(last)),
-            Content::Changes(Cow::Borrowed(changes)) => {
-                let each = changes.iter().flat_map(|change| change.removed.iter().chain(&change.added));
-                Box::new(first.chain(each.map(Cow::Borrowed)).chain(last))
-            }
-            Content::Changes(Cow::Owned(changes)) => {
-                let each = changes.into_iter().flat_map(|change| change.removed.into_iter().chain(change.added));
-                Box::new(first.chain(each.map(Cow::Owned)).chain(last))
+            Content::Whole => Box::new(first.chain(zone.records().skip(1)).chain(last)),
+            Content::Changes(changes) => {
+                let each = changes.into_iter().flat_map(|change| {
+                    let (removed, added) = (change.removed.len(), change.added.len());
+                    let (from, to) = (Arc::clone(&change), change);
+                    let removed = (0..removed).map(move |index| from.removed[index].clone());
+                    removed.chain((0..added).map(move |index| to.added[index].clone()))
+                });
+                Box::new(first.chain(each).chain(last))
             }
         };
         let header = Header { id: query.header().id, flags, counts: [0; 4] };
@@ -169,7 +178,7 @@ impl std::fmt::Debug for Outgoing<'_> {
 }
 
 /// Whether each change begins where the one before ended, the first at `from` and the last at `to`.
-fn is_chain(changes: &[Change], from: Serial, to: Serial) -> bool {
+fn is_chain(changes: &[Arc<Change>], from: Serial, to: Serial) -> bool {
     let end = changes.iter().try_fold(from, |at, change| change.to().filter(|_| change.from() == Some(at)));
     !changes.is_empty() && end == Some(to)
 }

@@ -196,13 +196,15 @@ impl Refresh {
             Some(soa) => seconds(soa.retry, MIN_RETRY),
             None => MIN_RETRY << self.failures.min(FIRST_DOUBLINGS),
         };
-        self.rest(now + self.spread(wait), Due::Retry, effects);
+        let until = now + self.spread(wait);
+        self.rest(until, Due::Retry, effects);
     }
 
     fn confirm(&mut self, now: u64, effects: &mut Vec<Effect>) {
         (self.confirmed, self.failures) = (now, 0);
         let wait = self.soa.as_ref().map_or(MIN_REFRESH, |soa| seconds(soa.refresh, MIN_REFRESH));
-        self.rest(now + self.spread(wait), Due::Refresh, effects);
+        let until = now + self.spread(wait);
+        self.rest(until, Due::Refresh, effects);
     }
 
     fn rest(&mut self, until: u64, due: Due, effects: &mut Vec<Effect>) {

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let (a, mx) = (Box::from([192, 0, 2, 1]), Box::from(*b"\0\x0a\x04mail\x03dyn\x04test\0"));
+        let a: Box<[u8]> = Box::from([192, 0, 2, 1]);
+        let mx = Box::from(*b"\0\x0a\x04mail\x03dyn\x04test\0");
         let host = name("Host.dyn.test");
         let added = Record { name: host.clone(), rtype: Rtype::MX, ttl: 60, rdata: mx };
         let update = Update {
