@@ -1,3 +1,5 @@
+//! The UDP side from socket to answer: threads, limits, jobs and counts.
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

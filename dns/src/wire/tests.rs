@@ -1,3 +1,5 @@
+//! Messages of every malformed kind, and of the right ones against another implementation.
+
 use super::*;
 use crate::name::{Name, NameRef};
 use crate::record::{Record, RecordSet, Rtype};

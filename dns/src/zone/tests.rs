@@ -1,3 +1,5 @@
+//! Zones from edit to edit: nodes, chains, changes, serials.
+
 use super::*;
 
 fn name(text: &str) -> Name {
