@@ -81,9 +81,9 @@ fn add(edit: &mut Edit, record: &Record) -> Result<(), Rcode> {
     let has = |which: &dyn Fn(Rtype) -> bool| edit.types(name).into_iter().any(which);
     match *rtype {
         Rtype::CNAME if has(&|other| other != Rtype::CNAME && !is_beside(other)) => return Ok(()),
+        other if other != Rtype::CNAME && !is_beside(other) && has(&|other| other == Rtype::CNAME) => return Ok(()),
         Rtype::SOA if !is_newer(edit, record) => return Ok(()),
         Rtype::CNAME | Rtype::DNAME | Rtype::SOA => edit.remove_set(name, *rtype),
-        other if !is_beside(other) && has(&|other| other == Rtype::CNAME) => return Ok(()),
         // One service map for each address and protocol, its first five octets.
         Rtype::WKS => {
             let known = edit.set(name, *rtype);

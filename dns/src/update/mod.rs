@@ -11,6 +11,8 @@ mod lease;
 mod policy;
 mod prerequisites;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use apply::expire;
