@@ -1,10 +1,11 @@
 //! Answers from zones: one query in, its answer out.
 //!
 //! [`Zones`] are all zones at one moment; [`respond`] finds the closest one, looks the name up in it (cuts, aliases,
-//! wildcards: `lookup`), follows aliases within what is served and writes the answer, with proofs where they are wanted
-//! (`proof`). What is no plain question is handed back as [`Outcome::Slow`]. **Invariants:** a query costs bounded work
+//! wildcards: `lookup`), follows aliases within what is served and writes the answer (`compose`), with proofs where they are
+//! wanted (`proof`). What is no plain question is handed back as [`Outcome::Slow`]. **Invariants:** a query costs bounded work
 //! whatever it asks ([`MAX_CHAIN`], the labels of a name) and, signed zones with hashed names apart, no allocation.
 
+mod compose;
 mod lookup;
 mod proof;
 mod respond;
@@ -12,7 +13,8 @@ mod respond;
 mod tests;
 mod zones;
 
-pub use respond::{MAX_CHAIN, malformed, reject, respond, truncate};
+pub use compose::MAX_CHAIN;
+pub use respond::{malformed, reject, respond, truncate};
 pub use zones::{Fading, Served, Zones};
 
 use crate::guard::Kind;
@@ -56,6 +58,6 @@ pub enum Slow {
     Transfer,
     /// The query has a signature that is to be verified first.
     Signed,
-    /// Another server knows the answer, or the end of it: our zones have an alias that leads away.
+    /// Another server knows the answer, or the end of it: our zones have a cut or an alias that leads away.
     Forward,
 }

@@ -331,6 +331,7 @@ fn what_is_not_answered_here() {
         (&any, "www.test A", "REFUSED"),
         (&client, "www.example.com A", "Slow(Forward)"),
         (&client, "away.test A", "Slow(Forward)"),
+        (&client, "x.sub.test A", "Slow(Forward)"),
         (&client, "www.test TXT", "NOERROR aa rd ra | an www.test. 60 TXT hello"),
         (&Ask { recursion: true, ..Ask::default() }, "www.example.com A", "REFUSED"),
     ] {
@@ -415,4 +416,55 @@ fn the_closest_zone_is_found() {
     assert!(fewer.get(name("www.test").as_ref()).is_none() && zones.at(name("test").as_ref()).is_some());
     let order: Vec<_> = fewer.iter().map(|served| served.zone.apex().to_string()).collect();
     assert_eq!(order, ["far.", "other.", "child.tree.other.", "old.test."]);
+}
+
+/// Mutations of queries: nothing panics, every answer is a message within its limit that says whose answer it is.
+#[test]
+fn no_query_breaks_it() {
+    let zones = zones();
+    let mut corpus = Vec::new();
+    for question in ["www.test A", "x.y.wild.test MX", "long.test A", "a.b.tree.test A", "ns.sub.test A", "test NS"] {
+        let (owner, rtype) = question.split_once(' ').expect("a name and a type");
+        let (owner, rtype) = (name(owner), rtype.parse().expect("a type"));
+        let mut query = Vec::new();
+        let mut writer = Writer::new(&mut query, MAX_MESSAGE, Header { id: 0x1234, ..Header::default() });
+        writer.question(Question { name: owner.as_ref(), rtype, class: CLASS_IN }).expect("room");
+        writer.opt(&Edns::new(1232, true), Rcode::NOERROR, &[]).expect("room");
+        corpus.push(query);
+    }
+    let mut seed = 1_u64;
+    let mut below = |limit: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % limit as u64) as usize
+    };
+    let mut answered = 0;
+    for _ in 0..50_000 {
+        let mut query = corpus[below(corpus.len())].clone();
+        for _ in 0..below(4) {
+            // The number stays: the answer is to have it.
+            let at = 2 + below(query.len() - 2);
+            match below(4) {
+                0 => query[at] ^= 1 << below(8),
+                1 => query[at] = [0, 1, 0x2a, 0x3f, 0xc0, 0xff][below(6)],
+                2 => query.insert(at, below(256) as u8),
+                _ => query.truncate(at.max(13)),
+            }
+        }
+        let room = Room { limit: 512 + below(1000), recursion: below(2) == 0, ..Room::default() };
+        let mut out = Vec::new();
+        let outcome = match Message::read(&query) {
+            Ok(message) => format!("{:?}", respond(&message, &zones, &room, &mut out)),
+            Err(error) => format!("{:?}", malformed(&query, error, &mut out)),
+        };
+        assert_eq!(outcome.starts_with("Answered"), !out.is_empty());
+        if out.is_empty() {
+            continue;
+        }
+        let answer = Message::read(&out).expect("an answer is a message");
+        assert!(out.len() <= room.limit && answer.flags().has(Flags::RESPONSE) && answer.header().id == 0x1234);
+        answered += 1;
+    }
+    assert!(answered > 30_000, "{answered}");
 }

@@ -15,9 +15,9 @@ use std::ptr;
 /// Datagrams taken in one go: enough to save most system calls under load, and what one thread answers in a tenth of a
 /// millisecond.
 pub(super) const BATCH: usize = 16;
-/// The longest query taken over UDP, in octets; a longer one is dropped. Clients send no more than the 1232 octets that we
-/// offer by EDNS.
-pub(super) const MAX_QUERY: usize = 4096;
+/// The octets that a datagram can have at most. Memory that no datagram has filled yet is none: the system gives it when it
+/// is written to.
+const MAX_DATAGRAM: usize = u16::MAX as usize;
 
 /// Room for some datagrams and their answers.
 pub(super) struct Batch {
@@ -30,9 +30,8 @@ pub(super) struct Slot {
     peer_len: libc::socklen_t,
     control: Control,
     control_len: usize,
-    octets: [u8; MAX_QUERY],
+    octets: Box<[u8]>,
     len: usize,
-    is_cut: bool,
     /// The answer; nothing is sent while it is empty.
     pub(super) answer: Vec<u8>,
 }
@@ -68,7 +67,7 @@ impl Batch {
         let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
         for ((header, vector), slot) in headers.iter_mut().zip(&mut vectors).zip(&mut self.slots) {
             vector.iov_base = slot.octets.as_mut_ptr().cast();
-            vector.iov_len = MAX_QUERY;
+            vector.iov_len = slot.octets.len();
             header.msg_hdr.msg_name = ptr::from_mut(&mut slot.peer).cast();
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_hdr.msg_iov = vector;
@@ -83,10 +82,9 @@ impl Batch {
         };
         let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         for (header, slot) in headers[..received].iter().zip(&mut self.slots) {
-            slot.len = (header.msg_len as usize).min(MAX_QUERY);
+            slot.len = (header.msg_len as usize).min(slot.octets.len());
             slot.peer_len = header.msg_hdr.msg_namelen;
             slot.control_len = (header.msg_hdr.msg_controllen as usize).min(slot.control.0.len());
-            slot.is_cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
             slot.answer.clear();
         }
         Ok(&mut self.slots[..received])
@@ -101,16 +99,15 @@ impl Slot {
             peer_len: 0,
             control: Control([0; 64]),
             control_len: 0,
-            octets: [0; MAX_QUERY],
+            octets: vec![0; MAX_DATAGRAM].into(),
             len: 0,
-            is_cut: false,
             answer: Vec::new(),
         }
     }
 
-    /// The datagram, and the place of its answer. Nothing when it was longer than [`MAX_QUERY`].
-    pub(super) fn query(&mut self) -> Option<(&[u8], &mut Vec<u8>)> {
-        (!self.is_cut).then_some((&self.octets[..self.len], &mut self.answer))
+    /// The datagram, and the place of its answer.
+    pub(super) fn query(&mut self) -> (&[u8], &mut Vec<u8>) {
+        (&self.octets[..self.len], &mut self.answer)
     }
 
     /// Who sent it. Nothing when there was no datagram: the socket is shut.

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use crate::answer::{Outcome, Room, Slow, Zones, malformed, reject, respond, truncate};
 use crate::guard::{Cookies, Limiter, Standing, Verdict, udp_room};
@@ -13,8 +14,9 @@ use crate::wire::{EdnsOption, Flags, Header, MAX_MESSAGE, Message, Rcode};
 /// What all transports answer from. Each part is replaced as a whole while queries are being answered.
 #[derive(Debug)]
 pub struct Front {
-    /// The zones.
-    pub zones: ArcSwap<Zones>,
+    zones: ArcSwap<Zones>,
+    /// Zones of before that somebody was still answering from.
+    retired: Mutex<Vec<Arc<Zones>>>,
     /// Who may what.
     pub policy: ArcSwap<Policy>,
     /// Whether each query is logged.
@@ -79,7 +81,24 @@ pub enum Taken {
 impl Front {
     /// Serves nothing yet.
     pub fn new(policy: Policy) -> Self {
-        Self { zones: ArcSwap::default(), policy: ArcSwap::from_pointee(policy), log_queries: AtomicBool::new(false) }
+        let (zones, retired) = (ArcSwap::default(), Mutex::default());
+        Self { zones, retired, policy: ArcSwap::from_pointee(policy), log_queries: AtomicBool::new(false) }
+    }
+
+    /// The zones of this moment.
+    pub fn zones(&self) -> Guard<Arc<Zones>> {
+        self.zones.load()
+    }
+
+    /// Answers from these zones from now on.
+    ///
+    /// The zones of before are freed here, now or next time: a thread that answers never has to, which with a million
+    /// names would keep its clients waiting.
+    pub fn publish(&self, zones: Zones) {
+        let before = self.zones.swap(Arc::new(zones));
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.push(before);
+        retired.retain(|zones| Arc::strong_count(zones) > 1);
     }
 
     /// Says in the log what was asked and answered, if that is wanted.

@@ -32,7 +32,7 @@ fn zones() -> Zones {
 fn front(rate: Option<u32>) -> Arc<Front> {
     let forward = vec![Network { address: [127, 0, 0, 7].into(), prefix: 32 }];
     let front = Front::new(Policy { cookies: Cookies::new(Secret([7; 16])), forward, rate });
-    front.zones.store(Arc::new(zones()));
+    front.publish(zones());
     Arc::new(front)
 }
 
@@ -107,7 +107,7 @@ fn zones_are_replaced_while_it_answers() {
         Message::read(&octets).expect("a message").flags().rcode()
     };
     assert_eq!(rcode(), Rcode::NOERROR);
-    front.zones.store(Arc::default());
+    front.publish(Zones::default());
     assert_eq!(rcode(), Rcode::REFUSED);
     udp.stop();
 }

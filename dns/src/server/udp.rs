@@ -199,7 +199,7 @@ impl Thread {
 
     /// Answers what has come; whether anything has.
     fn answer(&mut self, slots: &mut [Slot]) -> bool {
-        let (zones, policy) = (self.front.zones.load(), self.front.policy.load());
+        let (zones, policy) = (self.front.zones(), self.front.policy.load());
         let now = Now { wall_secs: clock::wall_secs(), millis: clock::millis() };
         set_rate(&mut self.limiter, policy.rate);
         let mut has_any = false;
@@ -208,10 +208,11 @@ impl Thread {
             has_any = true;
             self.counters.add(Count::Queries);
             // Nobody asks from port zero; somebody may want us to answer there.
-            let Some((octets, answer)) = slot.query().filter(|_| peer.port() != 0) else {
+            if peer.port() == 0 {
                 self.counters.add(Count::Dropped);
                 continue;
-            };
+            }
+            let (octets, answer) = slot.query();
             let asked = Asked { octets, client: Client { address: peer, is_datagram: true }, now };
             let limiter = self.limiter.as_mut().map(|(_, limiter)| limiter);
             let taken = policy.take(&zones, asked, limiter, answer);
