@@ -14,6 +14,7 @@ pub mod record;
 pub mod server;
 pub mod settings;
 pub mod sign;
+pub mod text;
 pub mod transfer;
 pub mod update;
 pub mod wire;

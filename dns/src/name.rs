@@ -205,6 +205,44 @@ impl<'a> NameRef<'a> {
         lowered
     }
 
+    /// Octets whose order is the canonical order of names: the labels from the right, in lower case, a pair of zeros
+    /// after each; a zero within a label has a one behind it.
+    pub fn sort_key(self) -> Box<[u8]> {
+        let offsets = Offsets::of(self);
+        let mut key = Vec::with_capacity(self.0.len() + offsets.count);
+        for label in offsets.backwards(self) {
+            for octet in label {
+                key.push(octet.to_ascii_lowercase());
+                if *octet == 0 {
+                    key.push(1);
+                }
+            }
+            key.extend_from_slice(&[0, 0]);
+        }
+        key.into()
+    }
+
+    /// Writes the labels but the last `without`, in presentation form, with dots between and none at the end.
+    pub(crate) fn write_relative(self, without: usize, out: &mut impl fmt::Write) -> fmt::Result {
+        let count = self.label_count().saturating_sub(without);
+        for (index, label) in self.labels().take(count).enumerate() {
+            if index > 0 {
+                out.write_char('.')?;
+            }
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        out.write_char('\\')?;
+                        out.write_char(char::from(octet))?;
+                    }
+                    b'!'..=b'~' => out.write_char(char::from(octet))?,
+                    _ => write!(out, "\\{octet:03}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A copy in lower case: the canonical form (RFC 4034, 6.2).
     pub fn to_lower(self) -> Name {
         Name(self.0.to_ascii_lowercase().into())
@@ -272,20 +310,10 @@ impl PartialOrd for NameRef<'_> {
 impl fmt::Display for NameRef<'_> {
     /// Presentation form with the dot at the end; what is not plain is escaped (RFC 4343, 2.1).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_root() {
-            return f.write_str(".");
+        if !self.is_root() {
+            self.write_relative(0, f)?;
         }
-        for label in self.labels() {
-            for &octet in label {
-                match octet {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => write!(f, "\\{}", octet as char)?,
-                    b'!'..=b'~' => write!(f, "{}", octet as char)?,
-                    _ => write!(f, "\\{octet:03}")?,
-                }
-            }
-            f.write_str(".")?;
-        }
-        Ok(())
+        f.write_str(".")
     }
 }
 
@@ -483,6 +511,10 @@ mod tests {
         ]
         .map(name);
         assert!(sorted.is_sorted_by(|a, b| a < b), "{sorted:?}");
+        let odd = [r"\000.a", r"\000\000.a", r"\001.a", r"\001\000.a", "b.a", "b.b.a", "bb.a", "a.aa"].map(name);
+        for names in [sorted.as_slice(), &odd] {
+            assert!(names.is_sorted_by(|a, b| a < b && a.as_ref().sort_key() < b.as_ref().sort_key()), "{names:?}");
+        }
     }
 
     #[test]

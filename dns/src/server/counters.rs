@@ -79,6 +79,12 @@ impl Totals {
         }
     }
 
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for (total, more) in self.values.iter_mut().zip(&other.values) {
+            *total = total.wrapping_add(*more);
+        }
+    }
+
     /// What is counted, with names for a program: result codes by their number.
     pub fn named(&self) -> impl Iterator<Item = (String, u64)> + '_ {
         const NAMES: [&str; Count::Rcode as usize] =

@@ -3,7 +3,8 @@
 use super::EditError;
 use super::node::{Entry, Node};
 use crate::name::Name;
-use crate::record::{RecordSet, Rtype};
+use crate::rdata::is_same;
+use crate::record::{Record, RecordSet, Rtype};
 
 /// One set for each type, and for RRSIG one for each type that is signed.
 #[derive(Clone, Debug, Default)]
@@ -35,13 +36,36 @@ impl Draft {
         &mut self.0[at]
     }
 
+    /// Adds a record; whether it was not there with this TTL. The set gets the record's TTL, and the data that was there
+    /// first stays when the two differ in the case of names only.
+    pub(super) fn add(&mut self, record: Record) -> Result<bool, EditError> {
+        let Record { name, rtype, ttl, rdata } = record;
+        let set = self.set_mut(rtype, &rdata, ttl);
+        let known = set.rdata.iter().any(|mine| is_same(rtype, mine, &rdata));
+        if !known && is_single(rtype) && !set.rdata.is_empty() {
+            return Err(EditError::Single(name, rtype));
+        }
+        let changed = !known || set.ttl != ttl;
+        set.ttl = ttl;
+        if !known {
+            set.rdata.push(rdata);
+        }
+        Ok(changed)
+    }
+
+    /// Whether a CNAME record is beside others (RFC 2181, 10.1; RFC 4034, 2.5).
+    pub(super) fn has_cname_and_other(&self) -> bool {
+        let beside = |set: &DraftSet| matches!(set.rtype, Rtype::CNAME | Rtype::NSEC | Rtype::KEY | Rtype::RRSIG);
+        self.0.iter().any(|set| set.rtype == Rtype::CNAME) && !self.0.iter().all(beside)
+    }
+
     /// Whether both are the same records, in whatever order.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         let has = |sets: &[DraftSet], set: &DraftSet| sets.iter().any(|other| other.is_same_as(set));
         self.0.len() == other.0.len() && self.0.iter().all(|set| has(&other.0, set))
     }
 
-    pub(super) fn build(&self, name: &Name) -> Result<Vec<Entry>, EditError> {
+    pub(super) fn build(&self, name: &Name) -> Result<Box<[Entry]>, EditError> {
         let mut entries = Vec::with_capacity(self.0.len());
         for set in self.0.iter().filter(|set| set.rtype != Rtype::RRSIG) {
             let built = set.build().ok_or_else(|| EditError::TooMany(name.clone(), set.rtype))?;
@@ -49,11 +73,10 @@ impl Draft {
             entries.push(Entry { set: built, signatures: signatures.and_then(DraftSet::build).map(Box::new) });
         }
         entries.sort_unstable_by_key(|entry| entry.set.rtype());
-        let alone = |entry: &Entry| matches!(entry.set.rtype(), Rtype::CNAME | Rtype::NSEC | Rtype::KEY);
-        if entries.iter().any(|entry| entry.set.rtype() == Rtype::CNAME) && !entries.iter().all(alone) {
+        if self.has_cname_and_other() {
             return Err(EditError::CnameAndOther(name.clone()));
         }
-        Ok(entries)
+        Ok(entries.into())
     }
 }
 
@@ -85,4 +108,8 @@ pub(super) fn covers(rtype: Rtype, rdata: &[u8]) -> Rtype {
         (Rtype::RRSIG, [high, low, ..]) => Rtype(u16::from_be_bytes([*high, *low])),
         _ => rtype,
     }
+}
+
+fn is_single(rtype: Rtype) -> bool {
+    matches!(rtype, Rtype::SOA | Rtype::CNAME | Rtype::DNAME)
 }

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-use super::draft::{Draft, DraftSet, covers};
+use super::draft::{Draft, DraftSet};
 use super::node::{Entry, Node};
+use super::settle::Side;
 use super::{Chain, Change, Soa, Table, Zone, ZoneError};
 use crate::name::{Name, NameRef};
 use crate::rdata::is_same;
@@ -47,13 +48,6 @@ pub enum EditError {
     /// A change wants to add what is there.
     #[error("the {1} record of {0} to add is there already")]
     Exists(Name, Rtype),
-}
-
-/// The two sets of owners of a zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Side {
-    Names,
-    Hashes,
 }
 
 impl Edit {
@@ -99,27 +93,28 @@ impl Edit {
 
     /// The records of a name and type now; not for RRSIG.
     pub fn set(&self, name: NameRef<'_>, rtype: Rtype) -> Option<RecordSet> {
-        match self.draft(side_of(rtype, &[]), name) {
+        match self.draft(Side::of(rtype, &[]), name) {
             Some(draft) => draft.0.iter().find(|set| set.rtype == rtype)?.build(),
-            None => self.table(side_of(rtype, &[])).get(name)?.set(rtype).cloned(),
+            None => self.base.table(Side::of(rtype, &[])).get(name)?.set(rtype).cloned(),
         }
     }
 
     /// The signatures of the records of a name and type now.
     pub fn signatures(&self, name: NameRef<'_>, covered: Rtype) -> Option<RecordSet> {
-        let side = side_of(covered, &[]);
+        let side = Side::of(covered, &[]);
         match self.draft(side, name) {
             Some(draft) => draft.0.iter().find(|set| set.rtype == Rtype::RRSIG && set.covers == covered)?.build(),
-            None => self.table(side).get(name)?.entry(covered)?.signatures.as_deref().cloned(),
+            None => self.base.table(side).get(name)?.entry(covered)?.signatures.as_deref().cloned(),
         }
     }
 
     /// How many records of a name and type there are now.
     pub fn count(&self, name: NameRef<'_>, rtype: Rtype) -> usize {
-        match self.draft(side_of(rtype, &[]), name) {
+        match self.draft(Side::of(rtype, &[]), name) {
             Some(draft) => draft.0.iter().filter(|set| set.rtype == rtype).map(|set| set.rdata.len()).sum(),
             None => self
-                .table(side_of(rtype, &[]))
+                .base
+                .table(Side::of(rtype, &[]))
                 .get(name)
                 .and_then(|node| node.set(rtype))
                 .map_or(0, |set| set.count().into()),
@@ -128,14 +123,14 @@ impl Edit {
 
     /// The data that a record has in the zone now: as `rdata`, perhaps in another case.
     pub fn find(&self, name: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> Option<&[u8]> {
-        let side = side_of(rtype, rdata);
+        let side = Side::of(rtype, rdata);
         let same = |mine: &&[u8]| is_same(rtype, mine, rdata);
         match self.draft(side, name) {
             Some(draft) => {
                 let sets = draft.0.iter().filter(|set| set.rtype == rtype);
                 sets.flat_map(|set| set.rdata.iter().map(AsRef::as_ref)).find(same)
             }
-            None => self.table(side).get(name)?.set(rtype)?.rdata().find(same),
+            None => self.base.table(side).get(name)?.set(rtype)?.rdata().find(same),
         }
     }
 
@@ -150,26 +145,15 @@ impl Edit {
     /// # Errors
     /// When the record cannot be in this zone.
     pub fn add(&mut self, record: Record) -> Result<bool, EditError> {
-        self.check(&record)?;
-        let side = side_of(record.rtype, &record.rdata);
-        let Record { name, rtype, ttl, rdata } = record;
-        let set = self.draft_mut(side, &name).set_mut(rtype, &rdata, ttl);
-        let known = set.rdata.iter().any(|mine| is_same(rtype, mine, &rdata));
-        if !known && is_single(rtype) && !set.rdata.is_empty() {
-            return Err(EditError::Single(name, rtype));
-        }
-        let changed = !known || set.ttl != ttl;
-        set.ttl = ttl;
-        if !known {
-            set.rdata.push(rdata);
-        }
-        Ok(changed)
+        self.base.check(&record)?;
+        let side = Side::of(record.rtype, &record.rdata);
+        self.draft_mut(side, &record.name).add(record)
     }
 
     /// Removes a record, whatever its TTL; whether it was there.
     pub fn remove(&mut self, name: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> bool {
         let mut removed = false;
-        self.retain(name, side_of(rtype, rdata), |set| {
+        self.retain(name, Side::of(rtype, rdata), |set| {
             if set.rtype == rtype {
                 let before = set.rdata.len();
                 set.rdata.retain(|mine| !is_same(rtype, mine, rdata));
@@ -182,12 +166,12 @@ impl Edit {
 
     /// Removes all records of a name and type, their signatures left; for RRSIG all signatures.
     pub fn remove_set(&mut self, name: NameRef<'_>, rtype: Rtype) {
-        self.retain(name, side_of(rtype, &[]), |set| set.rtype != rtype);
+        self.retain(name, Side::of(rtype, &[]), |set| set.rtype != rtype);
     }
 
     /// Removes the signatures of the records of a name and type.
     pub fn remove_signatures(&mut self, name: NameRef<'_>, covered: Rtype) {
-        self.retain(name, side_of(covered, &[]), |set| set.rtype != Rtype::RRSIG || set.covers != covered);
+        self.retain(name, Side::of(covered, &[]), |set| set.rtype != Rtype::RRSIG || set.covers != covered);
     }
 
     /// Removes all records of a name of the types that `which` wants.
@@ -208,7 +192,7 @@ impl Edit {
     /// Whether anything differs from the zone as it was.
     pub fn is_changed(&self) -> bool {
         self.drafts.iter().any(|((side, name), draft)| {
-            let before = self.table(*side).get(name.as_ref()).map(Draft::of).unwrap_or_default();
+            let before = self.base.table(*side).get(name.as_ref()).map(Draft::of).unwrap_or_default();
             !draft.is_same_as(&before)
         })
     }
@@ -254,8 +238,7 @@ impl Edit {
     pub fn finish(self) -> Result<(Zone, Change), ZoneError> {
         let mut change = Change::default();
         let zone = self.settled(Some(&mut change))?;
-        let top = zone.set(zone.apex.as_ref(), Rtype::SOA).ok_or_else(|| ZoneError::NoSoa(zone.apex.clone()))?;
-        Soa::read(top.first()).map_err(|error| ZoneError::Soa(zone.apex.clone(), error))?;
+        zone.check_soa()?;
         change.arrange();
         Ok((zone, change))
     }
@@ -272,8 +255,8 @@ impl Edit {
         let mut zone = self.base.clone();
         for ((side, name), draft) in &self.drafts {
             let entries = draft.build(name)?;
-            let old = table(&self.base, *side).get(name.as_ref());
-            if old.map(Node::entries).unwrap_or_default() == entries {
+            let old = self.base.table(*side).get(name.as_ref());
+            if *old.map(Node::entries).unwrap_or_default() == *entries {
                 continue;
             }
             if let Some(change) = &mut change {
@@ -282,24 +265,6 @@ impl Edit {
             zone.settle(*side, name.clone(), entries);
         }
         Ok(zone)
-    }
-
-    fn check(&self, record: &Record) -> Result<(), EditError> {
-        let Record { name, rtype, .. } = record;
-        if !name.as_ref().is_at_or_below(self.base.apex.as_ref()) {
-            return Err(EditError::OutOfZone(name.clone()));
-        }
-        if rtype.is_meta() {
-            return Err(EditError::Meta(name.clone(), *rtype));
-        }
-        if *rtype == Rtype::SOA && *name != self.base.apex {
-            return Err(EditError::SoaBelow(name.clone()));
-        }
-        Ok(())
-    }
-
-    fn table(&self, side: Side) -> &Table {
-        table(&self.base, side)
     }
 
     fn draft(&self, side: Side, name: NameRef<'_>) -> Option<&Draft> {
@@ -311,7 +276,7 @@ impl Edit {
         match self.drafts.entry((side, name.clone())) {
             Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => {
-                let node = table(&self.base, side).get(name.as_ref());
+                let node = self.base.table(side).get(name.as_ref());
                 slot.insert(node.map(Draft::of).unwrap_or_default())
             }
         }
@@ -319,74 +284,8 @@ impl Edit {
 
     /// Keeps the sets that `keep` wants, which may change them.
     fn retain(&mut self, name: NameRef<'_>, side: Side, keep: impl FnMut(&mut DraftSet) -> bool) {
-        if self.draft(side, name).is_some() || self.table(side).get(name).is_some() {
+        if self.draft(side, name).is_some() || self.base.table(side).get(name).is_some() {
             self.draft_mut(side, &name.to_owned()).0.retain_mut(keep);
-        }
-    }
-}
-
-impl Zone {
-    /// Gives a name these entries, and keeps the nodes above it and the chains in step.
-    fn settle(&mut self, side: Side, name: Name, entries: Vec<Entry>) {
-        let (rtype, chain) = match side {
-            Side::Names => (Rtype::NSEC, &mut self.nsec),
-            Side::Hashes => (Rtype::NSEC3, &mut self.nsec3),
-        };
-        match entries.iter().any(|entry| entry.set.rtype() == rtype) {
-            true => chain.insert(&name),
-            false => chain.remove(&name),
-        }
-        match side {
-            Side::Hashes if entries.is_empty() => self.hashes.remove(name.as_ref()),
-            Side::Hashes => self.hashes.put(Node { name, entries, children: 0 }),
-            Side::Names => self.settle_name(name, entries),
-        }
-    }
-
-    fn settle_name(&mut self, name: Name, entries: Vec<Entry>) {
-        match self.names.get(name.as_ref()) {
-            Some(old) if entries.is_empty() && old.children == 0 => {
-                self.names.remove(name.as_ref());
-                self.left(name.as_ref());
-            }
-            Some(old) => {
-                let (name, children) = (old.name.clone(), old.children);
-                self.names.put(Node { name, entries, children });
-            }
-            None if entries.is_empty() => {}
-            None => {
-                self.joined(name.as_ref());
-                self.names.put(Node { name, entries, children: 0 });
-            }
-        }
-    }
-
-    /// A node for `name` is new: the one above counts it, and is made where there is none.
-    fn joined(&mut self, name: NameRef<'_>) {
-        let mut below = name;
-        while below != self.apex.as_ref() {
-            let Some(above) = below.parent() else { return };
-            if let Some(node) = self.names.get(above) {
-                let node = Node { children: node.children + 1, ..node.clone() };
-                return self.names.put(node);
-            }
-            self.names.put(Node { name: above.to_owned(), entries: Vec::new(), children: 1 });
-            below = above;
-        }
-    }
-
-    /// The node of `name` is gone: the one above does not count it any more, and goes as well if it was there for it only.
-    fn left(&mut self, name: NameRef<'_>) {
-        let mut below = name;
-        while below != self.apex.as_ref() {
-            let Some(above) = below.parent() else { return };
-            let Some(node) = self.names.get(above) else { return };
-            let node = Node { children: node.children.saturating_sub(1), ..node.clone() };
-            if node.children > 0 || !node.is_empty() || above == self.apex.as_ref() {
-                return self.names.put(node);
-            }
-            self.names.remove(above);
-            below = above;
         }
     }
 }
@@ -394,24 +293,9 @@ impl Zone {
 /// Writes down what differs between a node and the entries that take its place.
 fn note(change: &mut Change, old: Option<&Node>, name: &Name, entries: &[Entry]) {
     let new =
-        Node { name: old.map_or_else(|| name.clone(), |old| old.name.clone()), entries: entries.to_vec(), children: 0 };
+        Node { name: old.map_or_else(|| name.clone(), |old| old.name.clone()), entries: entries.into(), children: 0 };
     let before: Vec<Record> = old.into_iter().flat_map(Node::records).collect();
     let after: Vec<Record> = new.records().collect();
     change.removed.extend(before.iter().filter(|record| !after.contains(record)).cloned());
     change.added.extend(after.into_iter().filter(|record| !before.contains(record)));
-}
-
-fn table(zone: &Zone, side: Side) -> &Table {
-    match side {
-        Side::Names => &zone.names,
-        Side::Hashes => &zone.hashes,
-    }
-}
-
-fn side_of(rtype: Rtype, rdata: &[u8]) -> Side {
-    if covers(rtype, rdata) == Rtype::NSEC3 { Side::Hashes } else { Side::Names }
-}
-
-fn is_single(rtype: Rtype) -> bool {
-    matches!(rtype, Rtype::SOA | Rtype::CNAME | Rtype::DNAME)
 }

@@ -34,26 +34,32 @@ pub struct Leases {
 type Key = (Name, Rtype, Box<[u8]>);
 
 impl Leases {
-    /// Notes what a lease says: from now on the record stays until then, or for good.
-    pub fn set(&mut self, lease: Lease) {
+    /// Notes what a lease says: from now on the record stays until then, or for good. Gives back until when it stayed.
+    pub fn set(&mut self, lease: Lease) -> Option<u64> {
         let Lease { name, rtype, rdata, expires } = lease;
         let key = Arc::new((name, rtype, rdata));
-        self.drop_key(&key);
+        let before = self.drop_key(&key);
         if let Some(expires) = expires {
             self.by_time.insert((expires, key.clone()));
             self.by_record.insert(key, expires);
         }
+        before
     }
 
-    /// Drops the leases of the records that a change has removed; one that came back with another TTL keeps its lease.
-    pub fn follow(&mut self, change: &Change) {
+    /// Drops the leases of the records that a change has removed, and gives them back; a record that came back with
+    /// another TTL keeps its lease.
+    pub fn follow(&mut self, change: &Change) -> Vec<Lease> {
         if self.by_record.is_empty() {
-            return;
+            return Vec::new();
         }
         let same = |a: &Record, b: &Record| (&a.name, a.rtype, &a.rdata) == (&b.name, b.rtype, &b.rdata);
-        for gone in change.removed.iter().filter(|gone| !change.added.iter().any(|record| same(record, gone))) {
-            self.drop_key(&(gone.name.clone(), gone.rtype, gone.rdata.clone()));
-        }
+        let is_gone = |record: &&Record| !change.added.iter().any(|other| same(other, record));
+        let gone = change.removed.iter().filter(is_gone).filter_map(|record| {
+            let Record { name, rtype, rdata, .. } = record.clone();
+            let expires = self.drop_key(&(name.clone(), rtype, rdata.clone()))?;
+            Some(Lease { name, rtype, rdata, expires: Some(expires) })
+        });
+        gone.collect()
     }
 
     /// When a record's lease ends, in seconds since 1970; nothing when it has none.
@@ -89,10 +95,10 @@ impl Leases {
         self.by_record.is_empty()
     }
 
-    fn drop_key(&mut self, key: &Key) {
-        if let Some((key, expires)) = self.by_record.remove_entry(key) {
-            self.by_time.remove(&(expires, key));
-        }
+    fn drop_key(&mut self, key: &Key) -> Option<u64> {
+        let (key, expires) = self.by_record.remove_entry(key)?;
+        self.by_time.remove(&(expires, key));
+        Some(expires)
     }
 }
 

@@ -5,6 +5,7 @@
 //! may throw an edit away. **Invariants:** a zone has exactly one SOA record, at its apex; every name between a name
 //! with records and the apex has a node (an empty non-terminal, RFC 8020), and no other name has one.
 
+mod builder;
 mod chain;
 mod change;
 mod draft;
@@ -12,11 +13,13 @@ mod edit;
 mod lease;
 mod node;
 pub mod nsec3;
+mod settle;
 mod soa;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use builder::Builder;
 pub use change::Change;
 pub use edit::{Edit, EditError};
 pub use lease::{Lease, Leases};
@@ -62,11 +65,11 @@ impl Zone {
     /// # Errors
     /// When one does not belong into the zone, or there is not exactly one SOA record.
     pub fn new(apex: Name, records: impl IntoIterator<Item = Record>) -> Result<Self, ZoneError> {
-        let mut edit = Edit::empty(apex);
+        let mut builder = Builder::new(apex);
         for record in records {
-            edit.add(record)?;
+            builder.add(record)?;
         }
-        edit.finish().map(|(zone, _)| zone)
+        builder.finish()
     }
 
     /// The name that the zone begins at.
@@ -102,6 +105,17 @@ impl Zone {
     /// The nodes, in no order, the empty ones included.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.names.iter()
+    }
+
+    /// The nodes with records: the names in canonical order, then the hashed ones in theirs.
+    pub fn sorted(&self) -> Vec<&Node> {
+        let mut sorted = Vec::new();
+        for table in [&self.names, &self.hashes] {
+            let mut nodes: Vec<_> = table.iter().filter(|node| !node.is_empty()).collect();
+            nodes.sort_by_cached_key(|node| node.name().sort_key());
+            sorted.append(&mut nodes);
+        }
+        sorted
     }
 
     /// How many names there are, the empty ones included.

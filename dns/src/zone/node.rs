@@ -8,7 +8,7 @@ use crate::record::{Record, RecordSet, Rtype};
 pub struct Node {
     pub(super) name: Name,
     /// Sorted by type.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Box<[Entry]>,
     /// How many nodes have this one as parent.
     pub(super) children: u32,
 }

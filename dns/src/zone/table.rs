@@ -62,6 +62,17 @@ impl Table {
         }
     }
 
+    /// Changes the node of a name, if there is one: in its place when no other zone has it.
+    pub(super) fn change(&mut self, name: NameRef<'_>, change: impl FnOnce(&mut Node)) -> bool {
+        let hash = self.hash(name);
+        let shard = self.shard(hash);
+        if self.shards[shard].find(hash, |node| node.name() == name).is_none() {
+            return false;
+        }
+        let node = Arc::make_mut(&mut self.shards[shard]).find_mut(hash, |node| node.name() == name);
+        node.map(|node| change(Arc::make_mut(node))).is_some()
+    }
+
     pub(super) fn remove(&mut self, name: NameRef<'_>) {
         let hash = self.hash(name);
         let shard = self.shard(hash);

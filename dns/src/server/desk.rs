@@ -1,0 +1,124 @@
+//! What takes time: signatures are verified, updates done, signed queries answered and the answers signed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::{Client, Front};
+use crate::answer::{Outcome, Room, Slow, reject, respond};
+use crate::clock;
+use crate::guard::{Standing, udp_room};
+use crate::name::Name;
+use crate::settings::Key;
+use crate::sign::verify;
+use crate::store::Store;
+use crate::update::{LeaseTimes, Update};
+use crate::wire::{EdnsOption, MAX_MESSAGE, Message, Opcode, Rcode};
+
+/// Answers, one at a time, whatever is not answered on the spot.
+pub(super) struct Desk {
+    pub(super) front: Arc<Front>,
+    pub(super) store: Arc<Store>,
+    pub(super) keys: ArcSwap<Vec<Key>>,
+    pub(super) counts: DeskCounts,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub(super) struct DeskCounts {
+    updates: AtomicU64,
+    updates_refused: AtomicU64,
+    bad_signatures: AtomicU64,
+}
+
+impl DeskCounts {
+    /// What is counted, with names for a program.
+    pub(super) fn named(&self) -> impl Iterator<Item = (String, u64)> {
+        let all = [
+            ("updates", &self.updates),
+            ("updates_refused", &self.updates_refused),
+            ("bad_signatures", &self.bad_signatures),
+        ];
+        all.map(|(name, count)| (name.to_owned(), count.load(Ordering::Relaxed))).into_iter()
+    }
+}
+
+impl Desk {
+    /// The answer to a message; empty when there is none to send.
+    pub(super) async fn answer(&self, octets: &[u8], client: Client) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Ok(query) = Message::read(octets) else { return out };
+        let now = clock::wall_secs();
+        let policy = self.front.policy.load_full();
+        let theirs = query.edns().and_then(|edns| edns.option(EdnsOption::COOKIE));
+        let cookie = theirs.and_then(|cookie| match policy.cookies.judge(cookie, client.address.ip(), now) {
+            Standing::Malformed => None,
+            Standing::Unproven(cookie) | Standing::Proven(cookie) => Some(cookie),
+        });
+        let mut options: Vec<EdnsOption<'_>> = Vec::new();
+        options.extend(cookie.as_ref().map(|data| EdnsOption { code: EdnsOption::COOKIE, data }));
+        let offered = query.edns().map(|edns| edns.udp_size);
+        let mut room = Room {
+            limit: if client.is_datagram { udp_room(offered) } else { MAX_MESSAGE },
+            recursion: policy.forward.iter().any(|network| network.contains(client.address.ip())),
+            verified: true,
+            now,
+            options: &options,
+        };
+        let keys = self.keys.load_full();
+        let verified = match verify(&query, &keys, now) {
+            Ok(verified) => verified,
+            Err(refusal) => {
+                self.counts.bad_signatures.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(client = %client.address, error = ?refusal.error, "a signature is wrong");
+                reject(&query, refusal.rcode, &room, &mut out);
+                refusal.seal(&mut out, now);
+                return out;
+            }
+        };
+        let (key, mut signer) =
+            verified.map_or((None, None), |verified| (Some(&verified.key.name), Some(verified.signer)));
+        room.limit -= signer.as_ref().map_or(0, |signer| signer.room()).min(room.limit);
+        if query.flags().opcode() == Opcode::UPDATE {
+            let done = self.update(&query, key.cloned(), client).await;
+            let lease = done.as_ref().ok().copied().flatten().map(LeaseTimes::write);
+            let option = lease.as_ref().map(|data| EdnsOption { code: EdnsOption::UPDATE_LEASE, data });
+            let options: Vec<_> = options.iter().copied().chain(option).collect();
+            reject(&query, done.err().unwrap_or(Rcode::NOERROR), &Room { options: &options, ..room }, &mut out);
+        } else {
+            let zones = self.front.zones.load_full();
+            match respond(&query, &zones, &room, &mut out) {
+                Outcome::Slow(Slow::Notify) => drop(reject(&query, Rcode::NOTIMP, &room, &mut out)),
+                Outcome::Slow(_) => drop(reject(&query, Rcode::REFUSED, &room, &mut out)),
+                Outcome::Answered(..) | Outcome::Drop => {}
+            }
+        }
+        if let Some(signer) = signer.as_mut().filter(|_| !out.is_empty()) {
+            signer.sign(&mut out, clock::wall_secs());
+        }
+        out
+    }
+
+    /// Does an update; gives back what the answer says about leases.
+    async fn update(
+        &self,
+        query: &Message<'_>,
+        key: Option<Name>,
+        client: Client,
+    ) -> Result<Option<LeaseTimes>, Rcode> {
+        let update = Update::read(query);
+        let done = match update {
+            Ok(update) => {
+                let (zone, signer) = (update.zone.clone(), key.clone());
+                let done = self.store.update(update, signer).await;
+                tracing::debug!(client = %client.address, ?key, %zone, result = ?done.as_ref().err(), "update");
+                done
+            }
+            Err(rcode) => Err(rcode),
+        };
+        let count = if done.is_ok() { &self.counts.updates } else { &self.counts.updates_refused };
+        count.fetch_add(1, Ordering::Relaxed);
+        done
+    }
+}

@@ -1,0 +1,191 @@
+//! A server that runs: its zones, its sockets, and what joins them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use super::desk::{Desk, DeskCounts};
+use super::{Client, Front, Job, Policy, Totals, Udp, UdpError};
+use crate::clock;
+use crate::guard::{Cookies, Secret};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError, ZoneStatus};
+
+/// A DNS server. It ends with [`Self::stop`]; dropped, it ends without waiting for anybody.
+pub struct Server {
+    front: Arc<Front>,
+    store: Arc<Store>,
+    desk: Arc<Desk>,
+    runtime: Handle,
+    slow: mpsc::Sender<Job>,
+    /// Room for what takes time; all of it is free when nothing is under way.
+    room: Arc<Semaphore>,
+    /// Hands the messages out; ends when the queue has.
+    worker: JoinHandle<()>,
+    listeners: Mutex<Listeners>,
+}
+
+/// The sockets by the address that the settings name.
+#[derive(Default)]
+struct Listeners {
+    udp: BTreeMap<SocketAddr, Udp>,
+}
+
+/// Why there is no server, or why it did not take other settings; nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The zones.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address.
+    #[error(transparent)]
+    Udp(#[from] UdpError),
+}
+
+/// Messages that may wait for somebody with time; beyond, those that came by datagrams are lost.
+const MAX_QUEUED: usize = 1_024;
+/// Messages that are worked on at once.
+const MAX_AT_WORK: usize = 512;
+
+impl Server {
+    /// Opens the zones, then the sockets. Blocks for as long as reading the zones takes, so it is nothing for a task.
+    /// `runtime` runs what takes time.
+    ///
+    /// # Errors
+    /// When a zone cannot be read or an address not be listened on.
+    pub fn start(settings: Settings, runtime: &Handle) -> Result<Self, ServerError> {
+        let front = Arc::new(Front::new(policy_of(&settings, Cookies::new(Secret(clock::seed())))));
+        let store = {
+            let front = front.clone();
+            Store::open(&settings, runtime, move |zones| front.zones.store(Arc::new(zones)))?
+        };
+        let desk = Arc::new(Desk {
+            front: front.clone(),
+            store: store.clone(),
+            keys: ArcSwap::from_pointee(settings.keys.clone()),
+            counts: DeskCounts::default(),
+        });
+        let (slow, jobs) = mpsc::channel(MAX_QUEUED);
+        let room = Arc::new(Semaphore::new(MAX_AT_WORK));
+        let worker = runtime.spawn(work(jobs, desk.clone(), room.clone()));
+        let (runtime, listeners) = (runtime.clone(), Mutex::default());
+        let server = Self { front, store, desk, runtime, slow, room, worker, listeners };
+        let new = server.open_new(&settings)?;
+        server.listeners().udp.extend(new);
+        Ok(server)
+    }
+
+    /// Goes on under other settings: no query is lost, and what did not change is not interrupted. Blocks for as long as
+    /// reading new zones takes.
+    ///
+    /// # Errors
+    /// When they cannot be used; then nothing has changed.
+    pub fn reload(&self, settings: &Settings) -> Result<(), ServerError> {
+        let new = self.open_new(settings)?;
+        self.store.reload(settings)?;
+        self.desk.keys.store(Arc::new(settings.keys.clone()));
+        let cookies = self.front.policy.load().cookies.clone();
+        self.front.policy.store(Arc::new(policy_of(settings, cookies)));
+        let gone = {
+            let mut listeners = self.listeners();
+            listeners.udp.extend(new);
+            let gone: Vec<_> =
+                listeners.udp.keys().filter(|address| !settings.listen.contains(address)).copied().collect();
+            gone.into_iter().filter_map(|address| listeners.udp.remove(&address)).collect::<Vec<_>>()
+        };
+        gone.into_iter().for_each(Udp::stop);
+        Ok(())
+    }
+
+    /// Takes nothing new, ends what is under way, and lets go of the state folder.
+    pub async fn stop(self) {
+        let udp = std::mem::take(&mut self.listeners().udp);
+        let _ = self.runtime.spawn_blocking(move || udp.into_values().for_each(Udp::stop)).await;
+        // The queue ends with its last sender; then what waited has a place, and gives it back when it is done.
+        drop(self.slow);
+        let _ = self.worker.await;
+        let _ = self.room.acquire_many(MAX_AT_WORK as u32).await;
+        let store = self.store.clone();
+        let _ = self.runtime.spawn_blocking(move || store.close()).await;
+    }
+
+    /// The zones, sorted by apex.
+    pub fn status(&self) -> Vec<ZoneStatus> {
+        self.store.status()
+    }
+
+    /// What has been counted so far, with names for a program.
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        let mut totals = Totals::default();
+        for udp in self.listeners().udp.values() {
+            totals.add_all(&udp.totals());
+        }
+        totals.named().chain(self.desk.counts.named()).collect()
+    }
+
+    /// Where plain DNS is answered, with the true ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners().udp.values().flat_map(Udp::addresses).collect()
+    }
+
+    /// The zones and what changes them, for whoever is not a client: the site, the command line.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// What answers, for looking at the zones as clients see them, and for logging what they ask.
+    pub fn front(&self) -> &Arc<Front> {
+        &self.front
+    }
+
+    /// Opens the listeners that the settings want and that are not open.
+    fn open_new(&self, settings: &Settings) -> Result<BTreeMap<SocketAddr, Udp>, ServerError> {
+        let threads = available_parallelism().map_or(1, usize::from);
+        let mut new = BTreeMap::new();
+        for address in &settings.listen {
+            if !self.listeners().udp.contains_key(address) {
+                new.insert(*address, Udp::start(&[*address], threads, &self.front, &self.slow)?);
+            }
+        }
+        Ok(new)
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Works on what takes time, several at once, until nobody hands anything over any more.
+async fn work(mut jobs: mpsc::Receiver<Job>, desk: Arc<Desk>, room: Arc<Semaphore>) {
+    while let Some(job) = jobs.recv().await {
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let desk = desk.clone();
+        tokio::spawn(async move {
+            let client = Client { address: job.back.peer(), is_datagram: true };
+            let answer = desk.answer(&job.octets, client).await;
+            if !answer.is_empty() {
+                send(&job, &answer);
+            }
+            drop(place);
+        });
+    }
+}
+
+fn send(job: &Job, answer: &[u8]) {
+    let sent: io::Result<()> = job.back.send(answer);
+    if let Err(error) = sent {
+        tracing::debug!(client = %job.back.peer(), %error, "an answer could not be sent");
+    }
+}
+
+fn policy_of(settings: &Settings, cookies: Cookies) -> Policy {
+    let forward = settings.forward.as_ref().map(|forward| forward.networks.clone()).unwrap_or_default();
+    Policy { cookies, forward, rate: settings.rate }
+}
