@@ -50,8 +50,8 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     (
         "store",
         &[
-            "alias", "clock", "dnssec", "journal", "name", "rdata", "record", "settings", "text", "update", "wire",
-            "zone",
+            "alias", "answer", "clock", "dnssec", "journal", "name", "rdata", "record", "settings", "text", "update",
+            "wire", "zone",
         ],
     ),
     ("lib", &[]),

@@ -1,5 +1,7 @@
 //! A whole server on loopback, asked and updated by `dig` and `nsupdate`.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
