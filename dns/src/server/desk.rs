@@ -87,7 +87,7 @@ impl Desk {
             let options: Vec<_> = options.iter().copied().chain(option).collect();
             reject(&query, done.err().unwrap_or(Rcode::NOERROR), &Room { options: &options, ..room }, &mut out);
         } else {
-            let zones = self.front.zones.load_full();
+            let zones = self.front.zones();
             match respond(&query, &zones, &room, &mut out) {
                 Outcome::Slow(Slow::Notify) => drop(reject(&query, Rcode::NOTIMP, &room, &mut out)),
                 Outcome::Slow(_) => drop(reject(&query, Rcode::REFUSED, &room, &mut out)),

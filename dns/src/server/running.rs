@@ -64,7 +64,7 @@ impl Server {
         let front = Arc::new(Front::new(policy_of(&settings, Cookies::new(Secret(clock::seed())))));
         let store = {
             let front = front.clone();
-            Store::open(&settings, runtime, move |zones| front.zones.store(Arc::new(zones)))?
+            Store::open(&settings, runtime, move |zones| front.publish(zones))?
         };
         let desk = Arc::new(Desk {
             front: front.clone(),

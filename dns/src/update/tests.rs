@@ -1,3 +1,5 @@
+//! Updates on a small zone: prerequisites, operations, rights and leases.
+
 use super::*;
 use crate::record::IN;
 use crate::settings::{Alias, Pattern, Rule};
@@ -117,7 +119,9 @@ fn a_lease_begins_goes_on_and_ends() {
     let mut step = |outcome: Outcome| {
         let (zone, change) = outcome.edit.finish().expect("a zone");
         leases.follow(&change);
-        outcome.leases.into_iter().for_each(|lease| leases.set(lease));
+        for lease in outcome.leases {
+            leases.set(lease);
+        }
         (zone, leases.clone())
     };
     let add = || vec![Operation::Add(a("x", 1))];
@@ -149,7 +153,9 @@ fn the_last_name_server_outlives_its_lease() {
     leases.set(Lease { name, rtype, rdata, expires: Some(5) });
     let outcome = expire(&now, &leases, 5).expect("a zone").expect("one has ended");
     assert!(!outcome.is_changed);
-    outcome.leases.into_iter().for_each(|lease| leases.set(lease));
+    for lease in outcome.leases {
+        leases.set(lease);
+    }
     assert!(leases.is_empty());
 }
 
