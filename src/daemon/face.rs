@@ -229,6 +229,5 @@ pub(super) fn because(reason: Reason) -> &'static str {
         Reason::Stranger => "a machine that is no member uses the address",
         Reason::StrangerGone => "the stranger is gone",
         Reason::CannotConfigure => "the address could not be put on this machine",
-        Reason::Reload => "the configuration changed",
     }
 }

@@ -40,7 +40,7 @@ pub enum Input {
     GiveUp,
     /// Hand the address over and leave the site.
     Stop,
-    /// New settings; `node`, `site` and `dmz` are the same as before.
+    /// New settings; `node`, `site`, `dmz` and `role` are the same as before.
     Reload(Box<Settings>),
     /// An effect could not be performed; the effects after it in its list were not performed either.
     Failed(Failure),
@@ -69,6 +69,8 @@ pub enum Effect {
     Deconfigure,
     /// End the lease now: the kernel no longer answers.
     ShutGate,
+    /// Let the kernel keep the gate open for so long after a beacon, from the next one on.
+    SetLease(Duration),
     /// Send a message. A beacon opens the gate when it leaves, or keeps it open.
     Send {
         /// To whom.
@@ -223,6 +225,4 @@ pub enum Reason {
     StrangerGone,
     /// The address could not be put on this machine.
     CannotConfigure,
-    /// The settings changed.
-    Reload,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::claim::{Claim, Fitness};
 use super::effect::{Effect, Reason};
 use super::phase::{Deadline, Following, Phase, Prepared, Sightings, Suspecting, Why};
-use super::{Machine, RECENTLY, Role, Sender};
+use super::{Machine, RECENTLY, Sender};
 use crate::units::{NodeId, Term, Time};
 use crate::wire::{Beacon, Message, Nonce};
 
@@ -364,10 +364,5 @@ impl Machine {
             successors.len() + fitter.filter(|other| !successors.contains(&other.node)).count()
         });
         u32::try_from(turn).unwrap_or(u32::MAX)
-    }
-
-    /// A member that never holds has nothing to take over.
-    pub(super) fn is_candidate(&self) -> bool {
-        self.settings.role == Role::Candidate
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::effect::{Dest, Effect, Note, Reason};
 use super::phase::{After, Deadline, Following, HandingOver, Phase, Stage, Successor, Why};
 use super::settings::Prefer;
-use super::{Machine, REST, Role, Sender};
+use super::{Machine, REST, Sender};
 use crate::units::{Health, NodeId, Time};
 use crate::wire::{Message, Nonce};
 
@@ -178,11 +178,6 @@ impl Machine {
                 }
                 out.push(Effect::Note(Note::GiveUpRefused));
             }
-            After::Observe => {
-                self.drop_address(now, out);
-                out.push(self.to_group(Message::Released { leaving: false }));
-                self.enter(Phase::Observer(None), Reason::Reload, out);
-            }
             After::Leave => {
                 self.drop_address(now, out);
                 self.leave(out);
@@ -201,9 +196,6 @@ impl Machine {
             return self.leave(out);
         }
         match holder {
-            _ if after == After::Observe || self.settings.role == Role::Observer => {
-                self.enter(Phase::Observer(holder), reason, out);
-            }
             Some(holder) => self.enter(Phase::Standby(holder), reason, out),
             None => self.start_probing(now, reason, out),
         }

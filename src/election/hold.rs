@@ -31,11 +31,6 @@ impl Machine {
     /// Takes the address in a new term: on the machine first, then the gate, then the announcement. The claim was due
     /// at `due`; others may act one stagger later, so a first beacon held up until then must not leave.
     pub(super) fn claim(&mut self, now: Time, due: Time, reason: Reason, out: &mut Vec<Effect>) {
-        if !self.is_candidate() {
-            // It became an observer while it was handing over, and that went wrong.
-            self.drop_address(now, out);
-            return self.enter(Phase::Observer(None), Reason::Reload, out);
-        }
         let silence = self.following().map(|following| now.since(following.heard));
         // A higher term may have been heard since one was handed over.
         let named = match &self.phase {
@@ -120,6 +115,9 @@ impl Machine {
 
     /// Sends a beacon now; the next one follows an interval later.
     pub(super) fn beacon(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.announced_for_long_enough(now, out) {
+            return;
+        }
         let timing = self.settings.timing;
         let Some(holding) = self.holding_mut() else { return };
         let not_after = holding.last_beacon + timing.lease;
@@ -132,6 +130,7 @@ impl Machine {
         }
         let term = holding.term;
         self.push_beacon(now, not_after, term, out);
+        self.count_announcement(true);
     }
 
     /// The timing is new, and its lease counts from a beacon that says so: the last one, sent under `old_lease`, may
@@ -160,7 +159,9 @@ impl Machine {
         let Some(holding) = self.holding_mut() else { return };
         holding.last_beacon = holding.previous_beacon;
         holding.next_beacon = now + RETRY;
-        if now.since(holding.last_beacon) >= lease {
+        let too_old = now.since(holding.last_beacon) >= lease;
+        self.count_announcement(false);
+        if too_old {
             self.start_asking(now, Duration::ZERO, Reason::Frozen, out);
         }
     }
@@ -279,7 +280,7 @@ impl Machine {
             member: self.info(now),
             mac: self.settings.mac,
             interval: timing.beacon,
-            lease: timing.lease,
+            lease: self.named_lease(),
             members: u16::try_from(self.roster.len() + 1).unwrap_or(u16::MAX),
             successors: self.roster.successors(),
         }

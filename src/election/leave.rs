@@ -56,29 +56,11 @@ impl Machine {
         }
     }
 
-    pub(super) fn reload(&mut self, now: Time, settings: Settings, out: &mut Vec<Effect>) {
-        let Settings { role: was, timing, .. } = std::mem::replace(&mut self.settings, settings);
+    pub(super) fn reload(&mut self, now: Time, mut settings: Settings, out: &mut Vec<Effect>) {
+        let timing = std::mem::replace(&mut settings.timing, self.settings.timing);
+        self.settings = settings;
         self.pace.soon(now);
-        if timing != self.settings.timing {
-            self.change_rhythm(now, timing.lease, out);
-        }
-        match (was, self.settings.role, &self.phase) {
-            (Role::Observer, Role::Candidate, Phase::Observer(None)) => self.start_probing(now, Reason::Reload, out),
-            (Role::Observer, Role::Candidate, Phase::Observer(Some(following))) => {
-                let following = following.clone();
-                self.enter(Phase::Standby(following), Reason::Reload, out);
-            }
-            (Role::Candidate, Role::Observer, Phase::Holding(_)) => {
-                self.start_handover(now, After::Observe, Reason::Reload, out);
-            }
-            (Role::Candidate, Role::Observer, Phase::Down | Phase::HandingOver(_) | Phase::Stopped) => {}
-            (Role::Candidate, Role::Observer, _) => {
-                let following = self.following().cloned();
-                self.drop_address(now, out);
-                self.enter(Phase::Observer(following), Reason::Reload, out);
-            }
-            (Role::Observer, _, _) | (Role::Candidate, Role::Candidate, _) => {}
-        }
+        self.retime(now, timing, out);
     }
 
     /// Takes the address off, if it is on; the gate first.

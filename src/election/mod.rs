@@ -40,6 +40,7 @@ mod leave;
 mod phase;
 mod presence;
 mod probe;
+mod rhythm;
 mod roster;
 mod settings;
 
@@ -56,6 +57,7 @@ use crate::wire::{Datagram, MemberInfo, Message, Nonce};
 
 use phase::{Following, Phase};
 use presence::Pace;
+use rhythm::Announcing;
 
 /// A member that gave the address up on request does not want it back for this long.
 const REST: Duration = Duration::from_secs(60);
@@ -74,6 +76,10 @@ pub struct Machine {
     roster: Roster,
     pace: Pace,
     random: Random,
+    /// A longer lease that is not granted yet.
+    announcing: Option<Announcing>,
+    /// The lease was to be set by the last list of effects.
+    granting: bool,
     /// Whether the DMZ addresses were put on this machine and not taken off again.
     configured: bool,
     held_until: Option<Time>,
@@ -96,6 +102,8 @@ impl Machine {
             roster: Roster::default(),
             pace: Pace::default(),
             random: Random(seed),
+            announcing: None,
+            granting: false,
             configured: false,
             held_until: None,
             resting_until: Time::ZERO,
@@ -107,6 +115,10 @@ impl Machine {
 
     /// Takes one input at the moment `now` and appends what is to be done, in order, to `out`.
     pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        let granting = std::mem::take(&mut self.granting);
+        if granting && matches!(input, Input::Failed(_)) {
+            self.grant_again(out);
+        }
         self.notice_freeze(now, out);
         match input {
             Input::Tick => self.tick(now, out),
@@ -249,6 +261,7 @@ impl Machine {
         if holder != holder_before {
             out.push(Effect::Note(Note::Holder { node: holder, term: self.term }));
         }
+        self.end_announcing(out);
     }
 
     fn phase_deadline(&self) -> Option<Deadline> {

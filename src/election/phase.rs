@@ -158,7 +158,6 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     Stay,
-    Observe,
     Leave,
 }
 

@@ -16,7 +16,7 @@ use super::timer::Timer;
 use super::warnings::Warnings;
 use super::{Noted, Snapshot, Warning, realtime};
 use crate::clock;
-use crate::election::{Effect, Failure, Input, Machine, Note, Role, Settings, State, Timing};
+use crate::election::{Effect, Failure, Input, Machine, Note, Role, State};
 use crate::units::{BootEpoch, Health, Mac, NodeId, SiteTag, Time};
 use crate::wire::{Intake, Outbox};
 
@@ -26,8 +26,6 @@ const PUBLISH: Duration = Duration::from_millis(250);
 const RESYNC: Duration = Duration::from_secs(5);
 /// A missing interface is looked for this often.
 const LOOK_FOR_INTERFACE: Duration = Duration::from_millis(250);
-/// A longer lease is in this many beacons before the fence grants it.
-const ANNOUNCED: u32 = 4;
 /// Effects that fail one after the other end here; the next tick goes on.
 const FAILURES_IN_A_ROW: u32 = 8;
 
@@ -51,10 +49,6 @@ pub(super) struct Driver {
     publish_at: Time,
     resync_at: Time,
     pub(super) stale_at: Time,
-    /// When a longer lease, already announced, is given to the fence.
-    grant_at: Option<Time>,
-    /// The timing whose lease the fence has.
-    granted: Timing,
     giving_up: Option<oneshot::Sender<Result<(), Refused>>>,
     /// No order is taken after the one to stop.
     stopping: bool,
@@ -112,8 +106,6 @@ impl Driver {
             publish_at: now,
             resync_at: now + RESYNC,
             stale_at: now,
-            grant_at: None,
-            granted: plan.lan.timing,
             plan,
             giving_up: None,
             stopping: false,
@@ -177,7 +169,7 @@ impl Driver {
     fn next_deadline(&self) -> Time {
         let machine = self.site.as_ref().and_then(|site| site.machine.deadline()).map(|deadline| deadline.at);
         let look = self.site.is_none().then(|| clock::now() + LOOK_FOR_INTERFACE);
-        [machine, look, self.grant_at, self.means.refresh_at, Some(self.publish_at), Some(self.resync_at)]
+        [machine, look, self.means.refresh_at, Some(self.publish_at), Some(self.resync_at)]
             .into_iter()
             .flatten()
             .min()
@@ -192,9 +184,6 @@ impl Driver {
         }
         if self.means.refresh_at.is_some_and(|at| at <= now) {
             self.means.renew(now);
-        }
-        if self.grant_at.is_some_and(|at| at <= now) {
-            self.grant().await;
         }
         if self.resync_at <= now {
             self.resync_at = now + RESYNC;
@@ -280,36 +269,18 @@ impl Driver {
         }
     }
 
-    /// New settings. A holder's longer lease is announced before the kernel grants it: a follower that still counted by
-    /// the shorter one would take over while the gate here is open.
+    /// New settings; what they change at the kernel is the election's to say, if there is one yet.
     async fn reload(&mut self, plan: Plan) {
         self.plan = plan;
-        let (timing, granted) = (self.plan.lan.timing, self.granted);
-        if self.holds() && timing.lease > granted.lease {
-            self.grant_at = Some(clock::now() + granted.beacon * ANNOUNCED);
-            self.settle(Timing { beacon: granted.beacon, ..timing }).await;
-        } else {
-            self.grant().await;
+        match self.site.as_ref().map(|site| site.machine.settings()) {
+            Some(now) => {
+                let settings = election_settings(&self.plan, now.node, now.mac);
+                self.step(Input::Reload(Box::new(settings))).await;
+            }
+            None => self.means.set_lease(self.plan.lan.timing.lease).await,
         }
         self.open_sockets();
         self.publish();
-    }
-
-    /// Gives the fence the lease in force, and the election the whole timing.
-    async fn grant(&mut self) {
-        self.grant_at = None;
-        self.granted = self.plan.lan.timing;
-        let done = self.means.kernel.set_lease(&self.plan).await;
-        let _ = self.means.report(done);
-        self.settle(self.plan.lan.timing).await;
-    }
-
-    async fn settle(&mut self, timing: Timing) {
-        if let Some(site) = &self.site {
-            let now = site.machine.settings();
-            let settings = Settings { timing, ..election_settings(&self.plan, now.node, now.mac) };
-            self.step(Input::Reload(Box::new(settings))).await;
-        }
     }
 
     /// One input: step, perform, and whatever follows from a failure.

@@ -1,10 +1,12 @@
 //! What a member needs of its machine: a candidate the whole ([`Host`]: fence, carrier, address), an observer only a
 //! look at the LAN interface ([`Watch`]), for which it needs no privilege.
 
+use std::time::Duration;
+
 use netconfig::{ApplyError, Event, Host, MacBytes, OpenError, Step, Watch};
 
 use super::perform::with_causes;
-use super::site::{Plan, fence, wanted_of_kernel};
+use super::site::{Plan, wanted_of_kernel};
 use crate::clock;
 use crate::election::Role;
 
@@ -72,10 +74,10 @@ impl Kernel {
         }
     }
 
-    /// Gives the fence the lease of this plan.
-    pub(super) async fn set_lease(&mut self, plan: &Plan) -> Result<(), ApplyError> {
+    /// Gives the fence another lease.
+    pub(super) async fn set_lease(&mut self, lease: Duration) -> Result<(), ApplyError> {
         match self {
-            Kernel::Candidate { host, mark } => host.set_fence(fence(plan, *mark)).await,
+            Kernel::Candidate { host, .. } => host.set_lease(lease).await,
             Kernel::Observer(_) => Ok(()),
         }
     }

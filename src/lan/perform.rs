@@ -66,6 +66,10 @@ impl Means {
                 let done = host.shut_gate();
                 self.report(done).map_err(|()| Failure::ShutGate)
             }
+            Effect::SetLease(lease) => {
+                self.set_lease(lease).await;
+                Ok(())
+            }
             Effect::Send { to, term, message, not_after } => self.send(to, term, &message, not_after),
             Effect::Announce => {
                 self.announce();
@@ -126,6 +130,12 @@ impl Means {
         if let Some(host) = self.kernel.host() {
             host.renew();
         }
+    }
+
+    /// Gives the fence another lease; if it does not take it, the next resync tries again.
+    pub(super) async fn set_lease(&mut self, lease: Duration) {
+        let done = self.kernel.set_lease(lease).await;
+        let _ = self.report(done);
     }
 
     /// Tells the LAN who answers. A lost announcement is repeated soon, so that a failed one is only shown.

@@ -146,20 +146,15 @@ pub(super) fn wanted_of_kernel(plan: &Plan, mark: u32) -> netconfig::Wanted {
         },
         MacMode::Nic => Carrier::Nic,
     };
+    let port = plan.lan.group_v4.map(|group| group.port()).or(plan.lan.group_v6.map(|group| group.port()));
     netconfig::Wanted {
         interface: plan.lan.interface.clone(),
         carrier,
         v4: plan.dmz.v4,
         v6: plan.dmz.v6,
         configured: false,
-        fence: fence(plan, mark),
+        fence: Fence { port: port.unwrap_or(0), mark, lease: plan.lan.timing.lease },
     }
-}
-
-/// The fence's parameters.
-pub(super) fn fence(plan: &Plan, mark: u32) -> Fence {
-    let port = plan.lan.group_v4.map(|group| group.port()).or(plan.lan.group_v6.map(|group| group.port()));
-    Fence { port: port.unwrap_or(0), mark, lease: plan.lan.timing.lease }
 }
 
 /// The site's own hardware address: locally administered (IEEE 802, the 02 bit), the same on every member.

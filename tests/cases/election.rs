@@ -150,7 +150,11 @@ fn settings(options: &HashMap<&str, &str>) -> Settings {
         role: if options.get("role") == Some(&"observer") { Role::Observer } else { Role::Candidate },
         priority: Priority(options.get("priority").map_or(100, |priority| priority.parse().unwrap())),
         prefer: prefer.unwrap_or(Prefer::Stay),
-        timing: if options.get("profile") == Some(&"fast") { Timing::FAST } else { Timing::DEFAULT },
+        timing: match options.get("profile") {
+            Some(&"fast") => Timing::FAST,
+            Some(&"quiet") => Timing::QUIET,
+            _ => Timing::DEFAULT,
+        },
     }
 }
 

@@ -138,7 +138,7 @@ impl Bench {
             }
             Effect::Send { message: Message::Query(nonce) | Message::Prepare(nonce), .. } => self.asked = *nonce,
             Effect::Finished => assert!(self.stopped && !self.configured, "finished too early"),
-            Effect::Send { .. } | Effect::Announce | Effect::Probe | Effect::Note(_) => {}
+            Effect::SetLease(_) | Effect::Send { .. } | Effect::Announce | Effect::Probe | Effect::Note(_) => {}
         }
     }
 
@@ -153,7 +153,12 @@ fn failure_of(effect: &Effect) -> Option<Failure> {
         Effect::Deconfigure => Some(Failure::Deconfigure),
         Effect::ShutGate => Some(Failure::ShutGate),
         Effect::Send { message: Message::Beacon(_), .. } => Some(Failure::Beacon),
-        Effect::Send { .. } | Effect::Announce | Effect::Probe | Effect::Note(_) | Effect::Finished => None,
+        Effect::SetLease(_)
+        | Effect::Send { .. }
+        | Effect::Announce
+        | Effect::Probe
+        | Effect::Note(_)
+        | Effect::Finished => None,
     }
 }
 

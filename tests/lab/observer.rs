@@ -9,15 +9,15 @@ use gatehouse::clock;
 use gatehouse::demo::daemon::{Daemon, Life};
 use gatehouse::demo::deed::Deed;
 use gatehouse::demo::member::{Member, MemberSet};
-use gatehouse::demo::net::Machine;
 use gatehouse::demo::site::Site;
 use gatehouse::demo::software::{Seat, Software};
 
 use crate::kit::{
-    Config, PATIENCE, dropped, holder, m, met, never_two, other, plays, program, replaced, run, shows, shows_at, site,
+    Config, PATIENCE, dropped, holder, m, met, never_two, other, plays, program, replaced, shows, shows_at, site,
     start, status,
 };
 use crate::lab;
+use crate::traces::{at_rest, network};
 
 const OBSERVER: &str = "role = \"observer\"";
 
@@ -74,18 +74,15 @@ fn an_observer_never_holds() {
 fn an_observer_needs_no_privilege_and_touches_nothing() {
     lab(|| {
         let mut site = site(3, |_| Config::default())?;
-        let machine = Machine::Member(m(3));
-        let look = |site: &Site| -> Result<[String; 3]> {
-            let ip = |what| run(site.lan(), machine, "ip", &["-o", what]);
-            Ok([ip("link")?, ip("addr")?, run(site.lan(), machine, "nft", &["list", "ruleset"])?])
-        };
-        let before = look(&site)?;
+        at_rest(&site)?;
+        let before = network(&site, m(3))?;
         start(&mut site, &[m(1), m(2)])?;
         let (seat, mut daemon) = Powerless { name: "watcher", lan: String::new() }.beside(&site, m(3))?;
         let first = holder(&mut site)?;
         let seen = knows(&seat, 3, first)?;
         ensure!(seen.role == RoleName::Observer && seen.warnings.is_empty(), "{seen:#?}");
-        ensure!(look(&site)? == before, "an observer changed its machine: {:?}", look(&site)?);
+        let now = network(&site, m(3))?;
+        ensure!(now == before, "an observer changed its machine:\n{before}\n{now}");
 
         // It follows a takeover, loses its cable, and finds back.
         let begin = clock::now();

@@ -16,7 +16,7 @@ use crate::kit::{m, replaced, until};
 use crate::lab;
 
 /// Waits until the kernel is done with what it does by itself: the link-local addresses are no longer tentative.
-fn settled(site: &Site) -> Result<()> {
+pub fn at_rest(site: &Site) -> Result<()> {
     until("settled addresses", || {
         let tentative = |member: &Member| network(site, *member).is_ok_and(|network| network.contains("tentative"));
         Ok(!site.lan().members().iter().any(tentative))
@@ -24,7 +24,7 @@ fn settled(site: &Site) -> Result<()> {
 }
 
 /// Everything of a machine's network that a daemon could have changed.
-fn network(site: &Site, member: Member) -> Result<String> {
+pub fn network(site: &Site, member: Member) -> Result<String> {
     let tell = |program: &str, arguments: &[&str]| -> Result<String> {
         let output = Command::new(program).args(arguments).output().context(program.to_owned())?;
         Ok(format!("{program} {}:\n{}", arguments.join(" "), String::from_utf8_lossy(&output.stdout)))
@@ -61,7 +61,7 @@ fn difference(before: &str, after: &str) -> Vec<String> {
 fn a_stopped_holder_leaves_the_machine_as_it_was() {
     lab(|| {
         let mut site = Site::open(1, Box::new(gatehouse(Profile::Default)))?;
-        settled(&site)?;
+        at_rest(&site)?;
         let before = network(&site, m(1))?;
         site.start_all()?;
         site.wait_for_holder(Duration::from_secs(15), Duration::from_millis(300))?;
@@ -77,7 +77,7 @@ fn a_stopped_holder_leaves_the_machine_as_it_was() {
 fn what_a_crash_left_behind_is_gone_after_the_next_stop() {
     lab(|| {
         let mut site = Site::open(2, Box::new(gatehouse(Profile::Default)))?;
-        settled(&site)?;
+        at_rest(&site)?;
         let before = [network(&site, m(1))?, network(&site, m(2))?];
         site.start_all()?;
         let holder = site.wait_for_holder(Duration::from_secs(15), Duration::from_millis(500))?;

@@ -1,7 +1,7 @@
 //! What must never happen, checked before and after every event.
 //!
 //! **S1, two never answer.** Nodes *i* and *j* overlap while both kernels answer for the address and packets pass
-//! between them both ways. B, L, T as in `Timing`; D is the LAN's slowest latency; `slack` is what a running daemon
+//! between them both ways. B, L, T as in `Timing`, of the slowest member; D is the LAN's slowest latency; `slack` is what a running daemon
 //! needs to take an input and perform its effects. An *excuse* is anything that kept them from hearing each other:
 //! a datagram lost, dropped or later than D, a partition, a paused machine, a gate that could not be shut.
 //!
@@ -37,6 +37,8 @@ const MAX_TICKS: u32 = 4;
 #[derive(Debug)]
 pub struct Checker {
     nodes: usize,
+    /// The LAN's slowest latency.
+    slowest: Duration,
     bound: Duration,
     bound_stalled: Duration,
     excuses: Vec<Time>,
@@ -63,9 +65,10 @@ pub struct Checker {
 impl Checker {
     /// A checker that has seen nothing.
     pub fn new(timing: &Timing, slowest: Duration, nodes: usize) -> Checker {
-        let slack = timing.question / 2 + Duration::from_millis(1);
+        let slack = slack(timing);
         Checker {
             nodes,
+            slowest,
             bound: timing.beacon + slowest + slack,
             bound_stalled: timing.lease + slowest + slack,
             excuses: vec![Time::ZERO; nodes * nodes],
@@ -96,6 +99,13 @@ impl Checker {
     /// Nodes whose kernel may be answering.
     pub fn serving(&self) -> Vec<usize> {
         self.serving.clone()
+    }
+
+    /// Some member keeps this timing from now on; the bounds are those of the slowest that ever was.
+    pub fn allow(&mut self, timing: &Timing) {
+        let slack = slack(timing);
+        self.bound = self.bound.max(timing.beacon + self.slowest + slack);
+        self.bound_stalled = self.bound_stalled.max(timing.lease + self.slowest + slack);
     }
 
     /// After an excuse this long ago, nothing of it is left.
@@ -260,4 +270,9 @@ impl Checker {
     fn violate(&mut self, what: String) {
         self.violation.get_or_insert(what);
     }
+}
+
+/// What a running daemon needs to take an input and perform its effects.
+fn slack(timing: &Timing) -> Duration {
+    timing.question / 2 + Duration::from_millis(1)
 }

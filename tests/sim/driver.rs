@@ -28,6 +28,7 @@ impl World {
         let node = &mut self.nodes[index];
         node.kernel.shut(self.now);
         node.kernel.deconfigure();
+        node.kernel.lease = node.settings.timing.lease;
         node.epoch = BootEpoch(node.epoch.0 + 1);
         node.frozen = false;
         node.stalled = self.now;
@@ -187,6 +188,7 @@ impl World {
                 takes = self.rng.span(quarter / 16, quarter.min(Duration::from_millis(2)));
             }
             Effect::ShutGate => node.kernel.shut(self.now),
+            Effect::SetLease(lease) => node.kernel.lease = lease,
             Effect::Send { to, term, message, not_after } => return self.send(index, (to, not_after), (term, message)),
             Effect::Announce => {
                 self.check.announced(index, self.now, node);
@@ -205,6 +207,10 @@ impl World {
             Effect::Finished => {
                 self.check.finished(index, self.now, node);
                 node.daemon = None;
+                if std::mem::take(&mut node.returns) {
+                    let mutant = self.mutant;
+                    self.start(index, mutant);
+                }
                 return;
             }
         }
@@ -226,7 +232,7 @@ impl World {
         }
         self.check.sent(index, self.now, (node, term, &message));
         if is_beacon {
-            node.kernel.renew(self.now, node.settings.timing.lease);
+            node.kernel.renew(self.now);
             node.void_beacon |= !node.kernel.link;
         }
         let Some(daemon) = &mut node.daemon else { return };
@@ -248,7 +254,7 @@ impl World {
     /// An effect failed: the rest of its list is not performed, and the machine hears of it next.
     fn fail(&mut self, index: usize, failure: Failure) {
         if matches!(failure, Failure::ShutGate | Failure::Deconfigure) {
-            self.check.excuse_site(self.now + self.timing.lease, "a gate could not be shut");
+            self.check.excuse_site(self.now + self.longest_lease(), "a gate could not be shut");
         }
         if let Some(daemon) = &mut self.nodes[index].daemon {
             daemon.todo.clear();

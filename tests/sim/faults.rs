@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatehouse::election::{Input, Role};
+use gatehouse::election::{Input, Role, Timing};
 use gatehouse::units::{Health, Mac, Priority, Term, Time};
 
 use super::world::{What, World};
@@ -81,8 +81,10 @@ pub enum Fault {
     Stop(usize),
     /// SIGHUP with another priority.
     Reload(usize, Priority),
-    /// SIGHUP with another role.
+    /// SIGHUP with another role: the site is left and joined anew.
     Rerole(usize, Role),
+    /// SIGHUP with another rhythm: so many times as slow as the site's was at first.
+    Retime(usize, u32),
     /// `nft flush ruleset`, put back at once.
     Flush(usize),
     /// A machine that is no member uses the address, or no longer.
@@ -98,6 +100,18 @@ pub enum Fault {
 
 /// What goes wrong and when.
 pub type Schedule = Vec<(Time, Fault)>;
+
+/// A timing with everything stretched.
+pub fn slowed(timing: Timing, times: u32) -> Timing {
+    let Timing { beacon, lease, suspect, question, takeover } = timing;
+    Timing {
+        beacon: beacon * times,
+        lease: lease * times,
+        suspect: suspect * times,
+        question: question * times,
+        takeover: takeover * times,
+    }
+}
 
 impl World {
     /// Puts a schedule into the queue.
@@ -148,7 +162,17 @@ impl World {
                 self.hand(node, Input::Reload(settings));
             }
             Fault::Rerole(node, role) => {
-                self.nodes[node].settings.role = role;
+                let node_now = &mut self.nodes[node];
+                node_now.returns = node_now.settings.role != role && node_now.daemon.is_some();
+                node_now.settings.role = role;
+                if node_now.returns {
+                    self.hand(node, Input::Stop);
+                }
+            }
+            Fault::Retime(node, slower) => {
+                let timing = slowed(self.timing, slower);
+                self.check.allow(&timing);
+                self.nodes[node].settings.timing = timing;
                 let settings = Box::new(self.nodes[node].settings.clone());
                 self.hand(node, Input::Reload(settings));
             }
@@ -191,6 +215,7 @@ impl World {
             | Fault::Stop(node)
             | Fault::Reload(node, _)
             | Fault::Rerole(node, _)
+            | Fault::Retime(node, _)
             | Fault::Flush(node) => {
                 *node = match *node {
                     HOLDER => self.marked.0,
@@ -219,6 +244,7 @@ impl World {
             node.kernel.orphan(now);
         }
         node.frozen = false;
+        node.returns = false;
     }
 
     fn start_again(&mut self, node: usize, forget: bool) {
@@ -307,6 +333,7 @@ impl World {
             self.apply(Fault::Link { node, up: true });
             self.apply(Fault::Start { node, forget: false });
             self.hand(node, Input::Health(Health::FULL));
+            self.apply(Fault::Retime(node, 1));
             self.apply(Fault::Rerole(node, self.nodes[node].role));
         }
     }

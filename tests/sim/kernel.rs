@@ -16,6 +16,8 @@ pub struct Kernel {
     gate_until: Time,
     /// Since when the whole machine stands still, its timers included.
     paused: Option<Time>,
+    /// How long the gate stays open after a beacon.
+    pub lease: Duration,
     /// Whether the LAN interface has carrier.
     pub link: bool,
 }
@@ -25,8 +27,8 @@ const KEPT: Time = Time::from_nanos(u64::MAX);
 
 impl Kernel {
     /// A kernel that carries nothing.
-    pub fn new() -> Kernel {
-        Kernel { address_until: None, gate_until: Time::ZERO, paused: None, link: true }
+    pub fn new(lease: Duration) -> Kernel {
+        Kernel { address_until: None, gate_until: Time::ZERO, paused: None, lease, link: true }
     }
 
     /// The address is there at this moment.
@@ -60,8 +62,8 @@ impl Kernel {
     }
 
     /// A beacon left: the lease is renewed.
-    pub fn renew(&mut self, now: Time, lease: Duration) {
-        self.gate_until = now + lease;
+    pub fn renew(&mut self, now: Time) {
+        self.gate_until = now + self.lease;
     }
 
     /// Ends the lease.

@@ -29,10 +29,12 @@ pub enum Mutant {
     DeafSuspect,
     /// Holds in the term that it knew, not in a new one.
     OldTerm,
+    /// Has a longer lease granted as soon as it is wanted.
+    HastyLease,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 10] = [
+pub const ALL: [Mutant; 11] = [
     Mutant::KeepsGate,
     Mutant::KeepsAddress,
     Mutant::IgnoresNotAfter,
@@ -43,6 +45,7 @@ pub const ALL: [Mutant; 10] = [
     Mutant::SilentWinner,
     Mutant::DeafSuspect,
     Mutant::OldTerm,
+    Mutant::HastyLease,
 ];
 
 /// Seeds within which a mutant must be caught.
@@ -88,6 +91,9 @@ impl Subject {
         let Some(mutant) = self.mutant else { return self.machine.step(now, input, out) };
         let before = self.machine.state();
         let Some(input) = self.mishear(mutant, input) else { return };
+        if let (Mutant::HastyLease, Input::Reload(settings)) = (mutant, &input) {
+            out.push(Effect::SetLease(settings.timing.lease));
+        }
         let was_rival = is_rivalry(&input) && before == State::Holding;
         let fast = match self.suspecting {
             Some(since) if mutant == Mutant::Impatient => since + now.since(since) * 8,

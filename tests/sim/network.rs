@@ -18,6 +18,8 @@ pub struct Network {
     pub loss: u32,
     /// Beacons alone are lost.
     pub deaf_to_beacons: bool,
+    /// Nothing that asks for the address gets an answer.
+    pub deaf_to_answers: bool,
     /// Packets that come twice, per thousand and receiver.
     pub duplicate: u32,
     /// Packets of one sender may overtake each other.
@@ -50,6 +52,7 @@ impl Network {
             slowest,
             loss: 0,
             deaf_to_beacons: false,
+            deaf_to_answers: false,
             duplicate: 0,
             reorder: false,
             delay: Duration::ZERO,

@@ -35,6 +35,8 @@ pub struct Node {
     pub daemon: Option<Daemon>,
     /// The process is stopped or not scheduled.
     pub frozen: bool,
+    /// Its daemon is started again when it has ended.
+    pub returns: bool,
     /// It will be frozen just before its next beacon leaves.
     pub freezes_at_beacon: bool,
     /// Packets that come while it is paused are lost.
@@ -102,9 +104,10 @@ impl Node {
             role: member.role,
             address: SocketAddr::new(Ipv4Addr::from(0x0a00_0001 + number).into(), PORT),
             clock: Clock::new(Time::ZERO + rng.span(Duration::from_secs(1), Duration::from_secs(1_000_000)), ppm),
-            kernel: Kernel::new(),
+            kernel: Kernel::new(setup.timing.lease),
             daemon: None,
             frozen: false,
+            returns: false,
             freezes_at_beacon: false,
             deaf: false,
             disk: Term(0),

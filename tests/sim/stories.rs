@@ -17,7 +17,7 @@ use super::world::{Setup, World};
 pub type Story = fn(&mut World) -> Result<(), String>;
 
 /// Stories that catch mistakes which random runs cannot tell from bad luck.
-pub const REVEALING: [Story; 3] = [lost_beacons, partition, blackhole_heals];
+pub const REVEALING: [Story; 4] = [lost_beacons, partition, blackhole_heals, longer_lease];
 
 const MEMBERS: [usize; 4] = [2, 3, 5, 16];
 
@@ -246,6 +246,39 @@ fn flush(world: &mut World) -> Result<(), String> {
     random::settle(world)
 }
 
+/// A longer lease is granted once it was announced: for whoever lost the first announcements, and hears no kernel
+/// answer, the gate is open for no longer than what was lost before the holder was asked explains.
+fn longer_lease(world: &mut World) -> Result<(), String> {
+    for lost in 0..4 {
+        world.check.notes.clear();
+        let old = holder(world);
+        world.apply(Fault::Retime(old, 3));
+        let (enough, before) = (world.check.sent.0 + lost * 2, world.check.overlapped);
+        (world.net.deaf_to_beacons, world.net.deaf_to_answers) = (true, true);
+        world.run_until_so(world.timing.beacon * 5, |world| world.check.sent.0 >= enough)?;
+        world.apply(Fault::Freeze(old));
+        world.net.deaf_to_beacons = false;
+        world.run_for(world.timing.takeover * 6)?;
+        world.net.deaf_to_answers = false;
+        expect(world, takeovers(world) == 1, "another one holds")?;
+        let both = world.check.overlapped - before;
+        let most = world.timing.suspect;
+        expect(world, both <= most, &format!("two answer for {most:?} at most, not {both:?}"))?;
+        world.apply(Fault::Thaw(old));
+        world.apply(Fault::Retime(old, 1));
+        random::settle(world)?;
+    }
+    // Announced, granted, and taken back, and nobody notices.
+    let old = holder(world);
+    for slower in [3, 1] {
+        world.apply(Fault::Retime(old, slower));
+        let silence = longest_silence(world, world.timing.takeover * 6)?;
+        let lease = world.timing.lease * slower;
+        expect(world, silence.is_zero() && world.nodes[old].kernel.lease == lease, "the gate stays open")?;
+    }
+    expect(world, holder(world) == old, "the holder stays")
+}
+
 macro_rules! stories {
     ($($name:ident: $story:ident,)*) => {
         $(#[test]
@@ -269,4 +302,5 @@ stories! {
     lost_beacons_alone_mean_nothing: lost_beacons,
     stalls_do_not_make_the_address_flap: stalls,
     a_flushed_fence_is_nobodys_chance: flush,
+    a_longer_lease_is_announced_before_it_is_granted: longer_lease,
 }

@@ -18,7 +18,7 @@ pub fn input(input: &Input) -> String {
         Input::GiveUp => "give-up".into(),
         Input::Stop => "stop".into(),
         Input::Reload(settings) => {
-            format!("reload {:?} priority {}", settings.role, settings.priority.0).to_lowercase()
+            format!("reload priority {} lease {:?}", settings.priority.0, settings.timing.lease)
         }
         Input::Failed(failure) => format!("failed {failure:?}").to_lowercase(),
     }

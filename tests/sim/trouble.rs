@@ -30,11 +30,12 @@ enum Kind {
     Stop,
     Reload,
     Rerole,
+    Retime,
     Flush,
     Stranger,
 }
 
-const KINDS: [Kind; 20] = [
+const KINDS: [Kind; 21] = [
     Kind::Crash,
     Kind::Freeze,
     Kind::FreezeAtBeacon,
@@ -53,6 +54,7 @@ const KINDS: [Kind; 20] = [
     Kind::Stop,
     Kind::Reload,
     Kind::Rerole,
+    Kind::Retime,
     Kind::Flush,
     Kind::Stranger,
 ];
@@ -125,6 +127,7 @@ fn trouble(rng: &mut Rng, setup: &Setup, (kind, at, span): (Kind, Time, Duration
         Kind::Stop => (Fault::Stop(node), Some(Fault::Start { node, forget: false })),
         Kind::Reload => (Fault::Reload(node, Priority(rng.pick(&[1, 100, 200]))), None),
         Kind::Rerole => (Fault::Rerole(node, Role::Observer), Some(Fault::Rerole(node, Role::Candidate))),
+        Kind::Retime => (Fault::Retime(node, rng.pick(&[2, 3])), Some(Fault::Retime(node, 1))),
         Kind::Flush => (Fault::Flush(node), None),
         Kind::Stranger => {
             let mac = Mac([6, 6, 6, 6, 6, 6]);

@@ -177,6 +177,11 @@ impl World {
         }
     }
 
+    /// The longest lease that any kernel grants.
+    pub fn longest_lease(&self) -> Duration {
+        self.nodes.iter().map(|node| node.kernel.lease).max().unwrap_or(self.timing.lease)
+    }
+
     /// Puts an event into the queue.
     pub fn at(&mut self, at: Time, what: What) {
         self.count += 1;
@@ -254,7 +259,7 @@ impl World {
             }
         }
         for mac in answers {
-            if !self.rng.chance(self.net.loss * 2) {
+            if !self.net.deaf_to_answers && !self.rng.chance(self.net.loss * 2) {
                 let at = self.now + self.rng.span(self.net.fastest, self.net.slowest);
                 self.at(at, What::AddressSeen { to: from, mac });
             } else {

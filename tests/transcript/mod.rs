@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use gatehouse::election::{Dest, Effect, Note};
+use gatehouse::election::{Dest, Effect, Note, Timing};
 use gatehouse::units::NodeId;
 use gatehouse::wire::{Message, Stance};
 
@@ -16,6 +17,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Configure => "configure".into(),
         Effect::Deconfigure => "deconfigure".into(),
         Effect::ShutGate => "shut gate".into(),
+        Effect::SetLease(lease) => format!("let the gate stay open for {}", duration(*lease)),
         Effect::Send { to, term, message: said, not_after } => {
             let mut line = format!("send {} term {term} to {}", message(said), dest(to));
             if let Some(latest) = not_after {
@@ -41,12 +43,19 @@ pub fn millis(nanos: u64) -> String {
     format!("{}ms", nanos as f64 / 1e6)
 }
 
+fn duration(span: Duration) -> String {
+    millis(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// One message.
 pub fn message(message: &Message) -> String {
     match message {
         Message::Beacon(beacon) => {
             let order: Vec<String> = beacon.successors.iter().map(|id| node(*id)).collect();
-            format!("beacon [{}]", order.join(" "))
+            // The lease is said where it is not the one that follows from the interval.
+            let usual = Timing::from_beacon(beacon.interval).map(|timing| timing.lease);
+            let lease = format!(" lease {}", duration(beacon.lease));
+            format!("beacon [{}]{}", order.join(" "), if usual == Ok(beacon.lease) { "" } else { &lease })
         }
         Message::Presence(presence) => {
             let stance = match presence.stance {
@@ -56,7 +65,7 @@ pub fn message(message: &Message) -> String {
                 Stance::Conflict => "conflict",
             };
             let member = &presence.member;
-            let within = millis(u64::try_from(presence.next_within.as_nanos()).unwrap_or(u64::MAX));
+            let within = duration(presence.next_within);
             format!("presence {stance} priority {} health {} within {within}", member.priority.0, member.health.0)
         }
         Message::Query(_) => "query".into(),
@@ -94,8 +103,7 @@ fn note(note: &Note) -> String {
         Note::Stranger { mac, .. } => format!("stranger {mac}"),
         Note::Takeover { silence, reason } => match silence {
             Some(silence) => {
-                let silence = millis(u64::try_from(silence.as_nanos()).unwrap_or(u64::MAX));
-                format!("takeover after {silence} ({reason:?})")
+                format!("takeover after {} ({reason:?})", duration(*silence))
             }
             None => format!("takeover ({reason:?})"),
         },

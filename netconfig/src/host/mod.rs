@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use error::{ApplyError, OpenError};
 
@@ -27,7 +28,7 @@ use crate::plan::{self, Address, Place, Seen, SeenFence, Step};
 use crate::route::{self, Route};
 use crate::seen::see;
 use crate::undo::Undo;
-use crate::{Fence, MacBytes, Wanted, frame, sysctl};
+use crate::{MacBytes, Wanted, frame, sysctl};
 
 /// One DMZ address on one LAN interface of this machine's network namespace.
 pub struct Host {
@@ -207,17 +208,16 @@ impl Host {
         Ok(steps)
     }
 
-    /// Changes the lease's parameters; the fence stands all the while, and the gate stays as it is.
+    /// Changes how long the gate stays open after a beacon, from the next one on; the fence stands all the while, and
+    /// the gate stays as it is.
     ///
     /// # Errors
-    /// When the kernel refuses; the old fence stands then.
-    pub async fn set_fence(&mut self, fence: Fence) -> Result<(), ApplyError> {
-        let before = std::mem::replace(&mut self.wanted.fence, fence);
-        let result = self.resync().await.map(|_| ());
-        if result.is_err() {
-            self.wanted.fence = before;
+    /// When the kernel refuses; the old fence stands until the next [`Host::resync`].
+    pub async fn set_lease(&mut self, lease: Duration) -> Result<(), ApplyError> {
+        if std::mem::replace(&mut self.wanted.fence.lease, lease) == lease {
+            return Ok(());
         }
-        result
+        self.resync().await.map(|_| ())
     }
 
     /// Tells the LAN that this machine's carrier answers: a gratuitous ARP request and a reply (RFC 5227), an

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use netconfig::nft::Protection;
-use netconfig::{Carrier, Event, Fence, Wanted};
+use netconfig::{Carrier, Event, Wanted};
 
 use crate::lan::{DMZ4, DMZ6, LEASE, MARK, VIRTUAL_MAC, answers_ip, expect, lab, run, who_has};
 
@@ -107,8 +107,7 @@ fn a_new_lease_length_keeps_the_gate_open() {
         let mut host = machine.host().await;
         host.configure().await.unwrap();
         machine.beacon();
-        let fence = Fence { lease: Duration::from_millis(60), ..machine.wanted().fence };
-        host.set_fence(fence).await.unwrap();
+        host.set_lease(Duration::from_millis(60)).await.unwrap();
         assert_eq!(who_has(DMZ4), Some(VIRTUAL_MAC), "the lease that was given still runs");
         machine.beacon();
         tokio::time::sleep(Duration::from_millis(80)).await;
