@@ -101,8 +101,8 @@ pub struct Event {
     pub id: u64,
     /// When, milliseconds since 1970.
     pub at_ms: u64,
-    /// What kind: `role`, `takeover`, `holder`, `joined`, `left`, `stranger`, `late-beacon`, `health`, `config`, `warning`;
-    /// and `missed` in place of events that this reader was too slow for, with the id of the last one missed.
+    /// What kind: `role`, `takeover`, `holder`, `joined`, `left`, `stranger`, `late-beacon`, `health`, `config`; and
+    /// `missed` in place of events that this reader was too slow for, with the id of the last one missed.
     pub kind: String,
     /// One sentence for people.
     pub text: String,

@@ -64,7 +64,8 @@ pub enum Command {
         long_about = "Runs the daemon in the foreground until SIGTERM or Ctrl-C: it finds the other members, and holds \
                       the address or stands by. It logs to standard error. At the end it hands the address over and \
                       removes what it configured. SIGHUP reads the configuration again.\n\n\
-                      It needs CAP_NET_ADMIN and CAP_NET_RAW (root has them; the systemd unit grants them).",
+                      It needs CAP_NET_ADMIN and CAP_NET_RAW (root has them; the systemd unit grants them), except as \
+                      an observer (`role = \"observer\"`).",
         after_help = "\
 Examples:
   sudo gatehouse run
@@ -146,7 +147,7 @@ Examples:
     #[command(
         long_about = "Makes the daemon read its configuration file again, as SIGHUP does. A wrong file changes \
                       nothing: the old one stays in use, and the answer says what is wrong. The address stays where \
-                      it is, unless the address itself or the way in which the members meet is what changed. \
+                      it is, unless the address itself, the role or the way in which the members meet is what changed. \
                       `state` and `control` need a restart.",
         after_help = "\
 Examples:

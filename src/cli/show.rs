@@ -33,7 +33,7 @@ pub fn event(event: &Event, paint: Paint) -> String {
     let kind = format!("{:<11}", clean(&event.kind));
     let kind = match event.kind.as_str() {
         "stranger" | "missed" => paint.bad(&kind),
-        "late-beacon" | "warning" | "health" => paint.warn(&kind),
+        "late-beacon" | "health" => paint.warn(&kind),
         "takeover" | "holder" => paint.bold(&kind),
         _ => kind,
     };

@@ -2,7 +2,7 @@
 
 use crate::api::model::{CheckStatus, Counters, Event, Member as Shown, RoleName, Status};
 use crate::config::Settings;
-use crate::election::{Doing, Member, Note, Reason, State};
+use crate::election::{Doing, Member, Note, Reason, Role, State};
 use crate::lan::health::CheckReport;
 use crate::lan::{Counts, Noted, Snapshot};
 use crate::units::{Health, NodeId, Priority, Time};
@@ -105,10 +105,10 @@ fn me(settings: &Settings, snapshot: &Snapshot) -> Shown {
     let holds = snapshot.node.is_some() && snapshot.holder == snapshot.node;
     let role = match snapshot.state {
         _ if holds => RoleName::Holder,
-        State::Observer => RoleName::Observer,
+        _ if settings.lan.role == Role::Observer => RoleName::Observer,
         State::Conflict => RoleName::Conflict,
         State::Standby | State::Suspecting | State::Prepared | State::HandingOver => RoleName::Standby,
-        State::Down | State::Probing | State::Asking | State::Holding | State::Stopped => RoleName::Probing,
+        State::Down | State::Observer | State::Probing | State::Asking | State::Holding | State::Stopped => RoleName::Probing,
     };
     Shown {
         name: settings.name.clone(),

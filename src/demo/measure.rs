@@ -7,7 +7,7 @@
 //!   whatever else the machine did in that second.
 //! - *takeover*: from the fault to the first answer by somebody other than the old holder.
 //! - *dual*: rounds in which two members said yes, times the period of the rounds. A member in a blackhole says yes to
-//!   the observer, whose questions reach it by another way, but to nobody else; so it is also counted apart.
+//!   the witness, whose questions reach it by another way, but to nobody else; so it is also counted apart.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub struct Answer {
     pub by: Member,
 }
 
-/// One round of an observer's questions to all members.
+/// One round of a witness's questions to all members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
     /// When the questions left.

@@ -2,7 +2,7 @@
 //!
 //! The same parts serve the labs (`tests/lab`) and the benchmark (`benches/failover`): a LAN of its own
 //! ([`net`]) inside private namespaces ([`inside`]), what runs on its members ([`software`], [`site`]), who watches
-//! ([`client`], [`observe`]) and what is made of it ([`measure`], [`story`], [`timeline`]).
+//! ([`client`], [`witness`]) and what is made of it ([`measure`], [`story`], [`timeline`]).
 
 mod args;
 pub mod client;
@@ -13,7 +13,6 @@ pub mod inside;
 pub mod measure;
 pub mod member;
 pub mod net;
-pub mod observe;
 mod packet;
 mod play;
 mod screen;
@@ -24,6 +23,7 @@ pub mod stage;
 pub mod status;
 pub mod story;
 pub mod timeline;
+pub mod witness;
 mod worker;
 
 pub use args::DemoArgs;

@@ -269,7 +269,7 @@ fn forwarding() -> String {
     )
 }
 
-/// The observers' frames carry hardware addresses from 02:47:48::/24 that no port has; they need not be flooded.
+/// The witnesses' frames carry hardware addresses from 02:47:48::/24 that no port has; they need not be flooded.
 const FAULTS: &str = "
     table bridge faults {
         set silent { type ifname; }

@@ -1,4 +1,4 @@
-//! A raw Ethernet socket on one interface, for the observers' ARP questions.
+//! A raw Ethernet socket on one interface, for the witnesses' ARP questions.
 #![allow(unsafe_code)]
 
 use std::io;

@@ -1,4 +1,4 @@
-//! A whole site: LAN, servers, daemons, client and observers, and what can be done to its members.
+//! A whole site: LAN, servers, daemons, client and witnesses, and what can be done to its members.
 
 use std::fs;
 use std::path::Path;
@@ -14,9 +14,9 @@ use super::inside::FOLDER;
 use super::measure::{Probe, Record, Silence};
 use super::member::{MAX_MEMBERS, Member, MemberSet};
 use super::net::Lan;
-use super::observe::Observer;
 use super::server;
 use super::software::{Seat, Software};
+use super::witness::Witness;
 use super::worker::Worker;
 use crate::clock;
 use crate::units::Time;
@@ -34,8 +34,8 @@ pub struct Site {
     seats: Vec<Place>,
     software: Box<dyn Software>,
     client: Client,
-    arp: Observer,
-    address: Observer,
+    arp: Witness,
+    address: Witness,
     silences: Vec<Silence>,
     lan: Lan,
 }
@@ -60,7 +60,7 @@ struct Place {
 }
 
 impl Site {
-    /// Builds a site of `members` members on which nothing runs yet but the servers, the client and the observers.
+    /// Builds a site of `members` members on which nothing runs yet but the servers, the client and the witnesses.
     ///
     /// # Errors
     /// When the number is out of range or the LAN cannot be built.
@@ -71,8 +71,8 @@ impl Site {
         let lan = Lan::build(members)?;
         let seats = lan.members().iter().map(|member| Place::open(*member)).collect::<Result<_>>()?;
         let client = Client::start(&lan)?;
-        let arp = Observer::arp(&lan, ARP_PERIOD)?;
-        let address = Observer::address(&lan, ADDRESS_PERIOD)?;
+        let arp = Witness::arp(&lan, ARP_PERIOD)?;
+        let address = Witness::address(&lan, ADDRESS_PERIOD)?;
         Ok(Site { seats, software, client, arp, address, silences: Vec::new(), lan })
     }
 

@@ -92,7 +92,7 @@ impl Machine {
             Failure::Beacon => self.beacon_failed(now, out),
             // Beacons have ended, so the gate shuts by itself within a lease.
             Failure::ShutGate | Failure::Deconfigure => {
-                let shut = now + self.settings.timing.lease;
+                let shut = now + self.longest_lease;
                 self.overdue_release = Some(shut);
                 self.postpone_go(shut);
             }

@@ -80,6 +80,8 @@ pub struct Machine {
     announcing: Option<Announcing>,
     /// The lease was to be set by the last list of effects.
     granting: bool,
+    /// No gate that this member opened stays open for longer after a beacon.
+    longest_lease: Duration,
     /// Whether the DMZ addresses were put on this machine and not taken off again.
     configured: bool,
     held_until: Option<Time>,
@@ -95,7 +97,6 @@ impl Machine {
     /// datagrams in time.
     pub fn new(settings: Settings, known_term: Term, seed: u64) -> Machine {
         Machine {
-            settings,
             phase: Phase::Down,
             term: known_term,
             health: Health::FULL,
@@ -104,6 +105,8 @@ impl Machine {
             random: Random(seed),
             announcing: None,
             granting: false,
+            longest_lease: settings.timing.lease,
+            settings,
             configured: false,
             held_until: None,
             resting_until: Time::ZERO,

@@ -77,6 +77,7 @@ impl Machine {
 
     fn take_up(&mut self, timing: Timing, out: &mut Vec<Effect>) {
         let before = std::mem::replace(&mut self.settings.timing, timing);
+        self.longest_lease = self.longest_lease.max(timing.lease);
         if before.lease != timing.lease {
             self.grant_again(out);
         }

@@ -294,6 +294,10 @@ impl Driver {
             site.machine.step(now, input.clone(), &mut effects);
             if site.recorder.is_on() && !site.recorder.step(now, &input, &effects) {
                 self.means.counts.record_dropped += 1;
+                if !site.recorder.is_on() {
+                    let why = "the file cannot be written; the log says why".to_owned();
+                    self.means.warnings.raise(Warning::Record(why));
+                }
             }
             if effects.is_empty() {
                 continue;

@@ -21,11 +21,12 @@ pub fn election_step(input: &[u8]) {
     let settings = settings(&mut bytes);
     let mut bench = Bench {
         machine: Machine::new(settings.clone(), Term(u64::from(bytes.next())), u64::from(bytes.next())),
+        lease: settings.timing.lease,
         settings,
         now: Time::from_millis(1_000),
         term: Term(0),
         configured: false,
-        opened: None,
+        open_until: Time::ZERO,
         asked: Nonce(0),
         stopped: false,
     };
@@ -45,8 +46,10 @@ struct Bench {
     now: Time,
     term: Term,
     configured: bool,
-    /// When the last beacon left, if the gate was not shut since.
-    opened: Option<Time>,
+    /// How long the gate stays open after a beacon.
+    lease: Duration,
+    /// When the gate shuts, unless another beacon leaves.
+    open_until: Time,
     /// The newest question of this member, so that answers can fit.
     asked: Nonce,
     stopped: bool,
@@ -73,8 +76,8 @@ impl Bench {
                 Input::Stop
             }
             11 if bytes.next().is_multiple_of(4) => {
-                let Settings { prefer, role, .. } = settings(bytes);
-                self.settings = Settings { prefer, role, ..self.settings.clone() };
+                let Settings { prefer, timing, .. } = settings(bytes);
+                self.settings = Settings { prefer, timing, ..self.settings.clone() };
                 Input::Reload(Box::new(self.settings.clone()))
             }
             _ => Input::Received {
@@ -127,23 +130,24 @@ impl Bench {
                 assert!(!self.gate_is_open(), "the address is taken away while the gate is open");
                 self.configured = false;
             }
-            Effect::ShutGate => self.opened = None,
+            Effect::ShutGate => self.open_until = self.now,
+            Effect::SetLease(lease) => self.lease = *lease,
             Effect::Send { message: Message::Beacon(beacon), .. } => {
                 assert!(self.configured, "a beacon without the address");
                 assert_eq!(beacon.dmz, self.settings.dmz);
-                self.opened = Some(self.now);
+                self.open_until = self.now + self.lease;
             }
             Effect::Send { message: Message::Released { .. } | Message::Go { .. }, .. } => {
                 assert!(!self.gate_is_open(), "said to be released while the gate is open");
             }
             Effect::Send { message: Message::Query(nonce) | Message::Prepare(nonce), .. } => self.asked = *nonce,
             Effect::Finished => assert!(self.stopped && !self.configured, "finished too early"),
-            Effect::SetLease(_) | Effect::Send { .. } | Effect::Announce | Effect::Probe | Effect::Note(_) => {}
+            Effect::Send { .. } | Effect::Announce | Effect::Probe | Effect::Note(_) => {}
         }
     }
 
     fn gate_is_open(&self) -> bool {
-        self.opened.is_some_and(|at| self.now.since(at) < self.settings.timing.lease)
+        self.now < self.open_until
     }
 }
 
@@ -184,7 +188,7 @@ fn settings(bytes: &mut Bytes<'_>) -> Settings {
         role: if choice % 8 == 7 { Role::Observer } else { Role::Candidate },
         priority: Priority(100),
         prefer: if choice & 0x10 == 0 { Prefer::Stay } else { Prefer::Priority { delay: Duration::from_secs(1) } },
-        timing: Timing::DEFAULT,
+        timing: if choice & 0x20 == 0 { Timing::DEFAULT } else { Timing::QUIET },
     }
 }
 

@@ -208,19 +208,19 @@ pub fn words(site: &Site, member: Member) -> Result<String> {
     Ok(words_at(site.seat(member)?))
 }
 
-/// Two never answered since `from`, as far as the observers saw.
+/// Two never answered since `from`, as far as the witnesses saw.
 pub fn never_two(site: &Site, from: Time) -> Result<()> {
     // What began just now shows a moment later.
     std::thread::sleep(Duration::from_millis(200));
     let record = site.record(from);
-    ensure!(record.arp.len() > 1, "the observers saw nothing");
+    ensure!(record.arp.len() > 1, "the witnesses saw nothing");
     match record.arp.iter().find(|round| round.yes.len() > 1) {
         Some(round) => bail!("{} answered at once, {:?} after the begin", round.yes, round.at.since(from)),
         None => Ok(()),
     }
 }
 
-/// What the client and the observers saw since `fault`, but for the last moments, whose answers may be on their way.
+/// What the client and the witnesses saw since `fault`, but for the last moments, whose answers may be on their way.
 pub fn figures(site: &Site, fault: Time, holder: Member) -> Figures {
     std::thread::sleep(Duration::from_millis(150));
     let end = clock::now() - Duration::from_millis(150);

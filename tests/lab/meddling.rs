@@ -39,6 +39,7 @@ fn what_another_program_takes_away_comes_back() {
                 meddle(&site, victim, deed)?;
                 std::thread::sleep(Duration::from_millis(450));
                 let seen = figures(&site, fault, holding);
+                println!("  a gap of {:.1} ms", seen.gap_ms);
                 ensure!(seen.gap_ms <= BACK_WITHIN_MS, "after `{deed}` on {victim}: {seen:?}");
                 ensure!(seen.takeover_ms.is_none(), "`{deed}` on {victim} moved the address: {seen:?}");
                 ensure!(site.address_on() == set(&[holding]), "{} have the address", site.address_on());

@@ -94,6 +94,14 @@ fn an_observer_needs_no_privilege_and_touches_nothing() {
         shows_at(&seat, "to miss its link", |status| status.state == "down")?;
         site.apply(Deed::Heal, m(3))?;
         knows(&seat, 2, second)?;
+
+        // It cannot become a candidate, says why, and goes on watching.
+        Config { name: Some("watcher".to_owned()), ..Config::default() }.write(&seat)?;
+        daemon.reload();
+        shows_at(&seat, "to say why it is no candidate", |status| {
+            let said = |warning: &String| warning.contains("not used") && warning.contains("CAP_NET_");
+            status.role == RoleName::Observer && status.warnings.iter().any(said)
+        })?;
         daemon.terminate();
         let life = daemon.wait(PATIENCE);
         ensure!(life == Life::Ended(0), "{life:?}: {}", daemon.last_words(10));

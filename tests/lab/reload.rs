@@ -6,12 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use gatehouse::api::model::RoleName;
 use gatehouse::clock;
+use gatehouse::demo::deed::Deed;
 use gatehouse::demo::member::Member;
 use gatehouse::demo::net::{DMZ, Machine};
 use gatehouse::demo::site::Site;
 
 use crate::kit::{
-    Config, events, figures, m, never_two, other, output, program, run, settled, shows, site, status, until,
+    Config, events, figures, m, never_two, other, output, plays, program, run, settled, shows, site, status, until,
 };
 use crate::lab;
 
@@ -97,6 +98,28 @@ fn a_new_dmz_address_takes_the_place_of_the_old_one() {
         let _listener = site.lan().within(Machine::Member(holding), listen)??;
         let visit = || TcpStream::connect_timeout(&SocketAddr::from((OTHER, 8080)), Duration::from_secs(2)).map(drop);
         site.lan().within(Machine::Router, visit)?.context("nobody answers at the new address")
+    });
+}
+
+#[test]
+fn a_holder_that_shall_only_watch_hands_over_and_lifts_its_fence() {
+    lab(|| {
+        let mut site = site(2, |_| Config::default())?;
+        let first = settled(&mut site)?;
+        let second = other(&site, first)?;
+        let begin = clock::now();
+        reload(&mut site, first, &Config::lan("role = \"observer\""))?;
+        plays(&site, first, RoleName::Observer)?;
+        plays(&site, second, RoleName::Holder)?;
+        let seen = figures(&site, begin, first);
+        ensure!(seen.lost_after_takeover == 0, "probes were lost after the handover: {seen:?}");
+        let rules = run(site.lan(), Machine::Member(first), "nft", &["list", "ruleset"])?;
+        ensure!(rules.is_empty(), "an observer has a fence: {rules}");
+        reload(&mut site, first, &Config::default())?;
+        plays(&site, first, RoleName::Standby)?;
+        site.apply(Deed::Stop, second)?;
+        plays(&site, first, RoleName::Holder)?;
+        never_two(&site, begin)
     });
 }
 

@@ -125,7 +125,7 @@ fn roster_table(members: &[Member], look: Look) -> Table<'static> {
 fn event_line(event: &Event, look: Look) -> Line<'static> {
     let style = match event.kind.as_str() {
         "stranger" | "missed" => look.bad(),
-        "late-beacon" | "warning" | "health" => look.warn(),
+        "late-beacon" | "health" => look.warn(),
         _ => Style::new(),
     };
     let dim = Style::new().add_modifier(Modifier::DIM);

@@ -95,7 +95,7 @@ pub struct ActResult {
     pub member: Option<Member>,
     /// Why it could not be done, if it could not.
     pub error: Option<String>,
-    /// What the client and the observers saw until the next act.
+    /// What the client and the witnesses saw until the next act.
     pub figures: Figures,
 }
 

@@ -1,4 +1,4 @@
-//! Two observers that ask every member the same question in rounds: does its kernel answer ARP for the DMZ address,
+//! Two witnesses that ask every member the same question in rounds: does its kernel answer ARP for the DMZ address,
 //! and is the address configured on it?
 //!
 //! The ARP question goes out of the member's own switch port, behind the fault rules: it reaches the member also when
@@ -30,37 +30,37 @@ use crate::units::{Mac, Time};
 /// Rounds that are kept: ten minutes at 5 ms.
 pub const MAX_ROUNDS: usize = 120_000;
 
-/// A running observer.
+/// A running witness.
 #[derive(Debug)]
-pub struct Observer {
+pub struct Witness {
     rounds: Shared,
     /// The time between two rounds.
     pub period: Duration,
     _worker: Worker,
 }
 
-impl Observer {
+impl Witness {
     /// Asks every member by ARP who has the DMZ address.
     ///
     /// # Errors
     /// When raw sockets cannot be had.
-    pub fn arp(lan: &Lan, period: Duration) -> Result<Observer> {
+    pub fn arp(lan: &Lan, period: Duration) -> Result<Witness> {
         let members = lan.members().to_vec();
         let prepare = move || members.into_iter().map(Port::open).collect::<Result<Vec<_>>>();
-        Observer::start(Machine::Switch, period, prepare, ask_by_arp)
+        Witness::start(Machine::Switch, period, prepare, ask_by_arp)
     }
 
     /// Asks every member's kernel whether it has the DMZ address.
     ///
     /// # Errors
     /// When a member's namespace cannot be opened.
-    pub fn address(lan: &Lan, period: Duration) -> Result<Observer> {
+    pub fn address(lan: &Lan, period: Duration) -> Result<Witness> {
         let members = lan.members().to_vec();
         let prepare = move || {
             let open = |member| Ok((member, open_namespace(Machine::Member(member))?));
             members.into_iter().map(open).collect::<Result<Vec<_>>>()
         };
-        Observer::start(Machine::Switch, period, prepare, ask_by_bind)
+        Witness::start(Machine::Switch, period, prepare, ask_by_bind)
     }
 
     /// The rounds since `from`, oldest first.
@@ -81,7 +81,7 @@ impl Observer {
         period: Duration,
         prepare: impl FnOnce() -> Result<Vec<S>> + Send + 'static,
         mut ask: impl FnMut(&mut [S], &Shared, Time) + Send + 'static,
-    ) -> Result<Observer> {
+    ) -> Result<Witness> {
         let rounds = Shared::default();
         let record = rounds.clone();
         let work = move |mut state: Vec<S>, stop: &Stop| {
@@ -93,7 +93,7 @@ impl Observer {
                 ask(&mut state, &record, next);
             }
         };
-        Ok(Observer { rounds, period, _worker: Worker::start(machine, prepare, work)? })
+        Ok(Witness { rounds, period, _worker: Worker::start(machine, prepare, work)? })
     }
 }
 
