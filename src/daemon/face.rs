@@ -108,7 +108,9 @@ fn me(settings: &Settings, snapshot: &Snapshot) -> Shown {
         _ if settings.lan.role == Role::Observer => RoleName::Observer,
         State::Conflict => RoleName::Conflict,
         State::Standby | State::Suspecting | State::Prepared | State::HandingOver => RoleName::Standby,
-        State::Down | State::Observer | State::Probing | State::Asking | State::Holding | State::Stopped => RoleName::Probing,
+        State::Down | State::Observer | State::Probing | State::Asking | State::Holding | State::Stopped => {
+            RoleName::Probing
+        }
     };
     Shown {
         name: settings.name.clone(),
