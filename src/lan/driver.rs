@@ -118,7 +118,7 @@ impl Driver {
         while !self.finished {
             let due = self.next_deadline();
             let woken = self.wait().await;
-            if clock::now().since(due) >= self.granted.lease {
+            if clock::now().since(due) >= self.plan.lan.timing.lease {
                 self.catch_up().await;
             }
             // Packets first: what others said while this thread stood still outweighs a deadline that passed.
