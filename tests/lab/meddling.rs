@@ -13,7 +13,7 @@ use crate::kit::{Config, figures, holder, m, never_two, other, output, run, set,
 use crate::lab;
 
 /// A hundred milliseconds, and the slack of a busy machine.
-const BACK_WITHIN_MS: f64 = 300.0;
+const BACK_WITHIN_MS: f64 = 150.0;
 
 /// What another program may do; refused or not, the address has to stay.
 const MEDDLING: [&str; 6] = [
