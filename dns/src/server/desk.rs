@@ -5,14 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::secondaries::Secondaries;
+use super::transfers::Granted;
 use super::{Client, Front};
-use crate::answer::{Outcome, Room, Slow, reject, respond};
+use crate::answer::{Outcome, Room, reject, respond};
 use crate::clock;
 use crate::guard::{Standing, udp_room};
 use crate::name::Name;
+use crate::record::Rtype;
 use crate::settings::Key;
-use crate::sign::verify;
+use crate::sign::{Signer, verify};
 use crate::store::Store;
+use crate::transfer::Notify;
 use crate::update::{LeaseTimes, Update};
 use crate::wire::{EdnsOption, MAX_MESSAGE, Message, Opcode, Rcode};
 
@@ -20,6 +24,7 @@ use crate::wire::{EdnsOption, MAX_MESSAGE, Message, Opcode, Rcode};
 pub(super) struct Desk {
     pub(super) front: Arc<Front>,
     pub(super) store: Arc<Store>,
+    pub(super) secondaries: Secondaries,
     pub(super) keys: ArcSwap<Vec<Key>>,
     pub(super) counts: DeskCounts,
 }
@@ -44,12 +49,34 @@ impl DeskCounts {
     }
 }
 
+/// What a message wants.
+enum Kind {
+    Query,
+    Update,
+    Notify,
+    Transfer,
+}
+
+fn kind_of(query: &Message<'_>) -> Kind {
+    let asked = query.question().map(|question| question.rtype);
+    match query.flags().opcode() {
+        Opcode::UPDATE => Kind::Update,
+        Opcode::NOTIFY => Kind::Notify,
+        Opcode::QUERY if matches!(asked, Some(Rtype::AXFR | Rtype::IXFR)) => Kind::Transfer,
+        _ => Kind::Query,
+    }
+}
+
 impl Desk {
-    /// The answer to a message; empty when there is none to send.
-    pub(super) async fn answer(&self, octets: &[u8], client: Client) -> Vec<u8> {
-        let mut out = Vec::new();
-        let Ok(query) = Message::read(octets) else { return out };
-        let now = clock::wall_secs();
+    /// Answers a message: `send` is given each message of the answer, when there is any, and says whether more are wanted.
+    pub(super) async fn answer<F: Future<Output = bool>>(
+        &self,
+        octets: &[u8],
+        client: Client,
+        mut send: impl FnMut(Vec<u8>) -> F,
+    ) {
+        let Ok(query) = Message::read(octets) else { return };
+        let (now, mut out) = (clock::wall_secs(), Vec::new());
         let policy = self.front.policy.load_full();
         let theirs = query.edns().and_then(|edns| edns.option(EdnsOption::COOKIE));
         let cookie = theirs.and_then(|cookie| match policy.cookies.judge(cookie, client.address.ip(), now) {
@@ -74,30 +101,48 @@ impl Desk {
                 tracing::info!(client = %client.address, error = ?refusal.error, "a signature is wrong");
                 reject(&query, refusal.rcode, &room, &mut out);
                 refusal.seal(&mut out, now);
-                return out;
+                send(out).await;
+                return;
             }
         };
         let (key, mut signer) =
             verified.map_or((None, None), |verified| (Some(&verified.key.name), Some(verified.signer)));
-        room.limit -= signer.as_ref().map_or(0, |signer| signer.room()).min(room.limit);
-        if query.flags().opcode() == Opcode::UPDATE {
-            let done = self.update(&query, key.cloned(), client).await;
-            let lease = done.as_ref().ok().copied().flatten().map(LeaseTimes::write);
-            let option = lease.as_ref().map(|data| EdnsOption { code: EdnsOption::UPDATE_LEASE, data });
-            let options: Vec<_> = options.iter().copied().chain(option).collect();
-            reject(&query, done.err().unwrap_or(Rcode::NOERROR), &Room { options: &options, ..room }, &mut out);
-        } else {
-            let zones = self.front.zones();
-            match respond(&query, &zones, &room, &mut out) {
-                Outcome::Slow(Slow::Notify) => drop(reject(&query, Rcode::NOTIMP, &room, &mut out)),
+        room.limit -= signer.as_ref().map_or(0, Signer::room).min(room.limit);
+        match kind_of(&query) {
+            Kind::Update => {
+                let done = self.update(&query, key.cloned(), client).await;
+                let lease = done.as_ref().ok().copied().flatten().map(LeaseTimes::write);
+                let option = lease.as_ref().map(|data| EdnsOption { code: EdnsOption::UPDATE_LEASE, data });
+                let options: Vec<_> = options.iter().copied().chain(option).collect();
+                let room = Room { options: &options, ..room };
+                reject(&query, done.err().unwrap_or(Rcode::NOERROR), &room, &mut out);
+            }
+            Kind::Notify => {
+                let heard = Notify::read(&query).map(|notify| {
+                    let key = key.map(Name::as_ref);
+                    self.secondaries.notified(&notify, client.address.ip(), key)
+                });
+                reject(&query, heard.unwrap_or_else(|malformed| malformed), &room, &mut out);
+            }
+            Kind::Transfer => {
+                match Granted::judge(&self.store, &self.front, &query, client, key.map(Name::as_ref)).await {
+                    Ok(granted) if !client.is_datagram => return granted.send(&query, signer, send).await,
+                    Ok(granted) => granted.datagram(&query, room.limit, &mut out),
+                    Err(rcode) => drop(reject(&query, rcode, &room, &mut out)),
+                }
+            }
+            Kind::Query => match respond(&query, &self.front.zones(), &room, &mut out) {
                 Outcome::Slow(_) => drop(reject(&query, Rcode::REFUSED, &room, &mut out)),
                 Outcome::Answered(..) | Outcome::Drop => {}
-            }
+            },
         }
-        if let Some(signer) = signer.as_mut().filter(|_| !out.is_empty()) {
+        if out.is_empty() {
+            return;
+        }
+        if let Some(signer) = &mut signer {
             signer.sign(&mut out, clock::wall_secs());
         }
-        out
+        send(out).await;
     }
 
     /// Does an update; gives back what the answer says about leases.

@@ -9,12 +9,16 @@ mod batch;
 mod counters;
 mod desk;
 mod front;
+mod notifying;
 mod running;
+mod secondaries;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod udp;
 
 pub use counters::Totals;
 pub use front::{Asked, Client, Front, Now, Policy, Taken};
 pub use running::{Server, ServerError};
+pub use secondaries::SecondaryStatus;
 pub use udp::{Job, ReturnPath, Udp, UdpError};

@@ -8,13 +8,16 @@ use std::thread::available_parallelism;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::desk::{Desk, DeskCounts};
+use super::notifying::{self, Audience, audience};
+use super::secondaries::{Secondaries, SecondaryStatus};
 use super::{Client, Front, Job, Policy, Totals, Udp, UdpError};
 use crate::clock;
 use crate::guard::{Cookies, Secret};
+use crate::name::NameRef;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError, ZoneStatus};
 
@@ -29,6 +32,8 @@ pub struct Server {
     room: Arc<Semaphore>,
     /// Hands the messages out; ends when the queue has.
     worker: JoinHandle<()>,
+    /// Who is told about new versions.
+    audience: watch::Sender<Audience>,
     listeners: Mutex<Listeners>,
 }
 
@@ -69,16 +74,20 @@ impl Server {
         let desk = Arc::new(Desk {
             front: front.clone(),
             store: store.clone(),
+            secondaries: Secondaries::new(store.clone(), runtime.clone()),
             keys: ArcSwap::from_pointee(settings.keys.clone()),
             counts: DeskCounts::default(),
         });
         let (slow, jobs) = mpsc::channel(MAX_QUEUED);
         let room = Arc::new(Semaphore::new(MAX_AT_WORK));
         let worker = runtime.spawn(work(jobs, desk.clone(), room.clone()));
+        let (audience, hears) = watch::channel(audience(&settings));
+        runtime.spawn(notifying::run(front.clone(), store.clone(), hears));
         let (runtime, listeners) = (runtime.clone(), Mutex::default());
-        let server = Self { front, store, desk, runtime, slow, room, worker, listeners };
+        let server = Self { front, store, desk, runtime, slow, room, worker, audience, listeners };
         let new = server.open_new(&settings)?;
         server.listeners().udp.extend(new);
+        server.desk.secondaries.apply(&settings);
         Ok(server)
     }
 
@@ -93,6 +102,8 @@ impl Server {
         self.desk.keys.store(Arc::new(settings.keys.clone()));
         let cookies = self.front.policy.load().cookies.clone();
         self.front.policy.store(Arc::new(policy_of(settings, cookies)));
+        self.desk.secondaries.apply(settings);
+        self.audience.send_replace(audience(settings));
         let gone = {
             let mut listeners = self.listeners();
             listeners.udp.extend(new);
@@ -119,6 +130,16 @@ impl Server {
     /// The zones, sorted by apex.
     pub fn status(&self) -> Vec<ZoneStatus> {
         self.store.status()
+    }
+
+    /// How a zone that comes from another server is doing; nothing for another zone.
+    pub fn secondary(&self, apex: NameRef<'_>) -> Option<SecondaryStatus> {
+        self.desk.secondaries.status(apex)
+    }
+
+    /// Has the primaries of a zone asked now whether there is a newer version; whether it is a secondary's.
+    pub fn refresh(&self, apex: NameRef<'_>) -> bool {
+        self.desk.secondaries.refresh(apex)
     }
 
     /// What has been counted so far, with names for a program.
@@ -169,10 +190,11 @@ async fn work(mut jobs: mpsc::Receiver<Job>, desk: Arc<Desk>, room: Arc<Semaphor
         let desk = desk.clone();
         tokio::spawn(async move {
             let client = Client { address: job.back.peer(), is_datagram: true };
-            let answer = desk.answer(&job.octets, client).await;
-            if !answer.is_empty() {
+            let send = |answer: Vec<u8>| {
                 send(&job, &answer);
-            }
+                std::future::ready(true)
+            };
+            desk.answer(&job.octets, client, send).await;
             drop(place);
         });
     }
