@@ -45,8 +45,9 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["name", "rdata", "record", "zone"]),
     ("transfer", &["name", "rdata", "record", "settings", "wire", "zone"]),
     ("client", &["clock", "name", "rdata", "record", "settings", "sign", "transfer", "update", "wire", "zone"]),
-    ("alias", &["name", "record", "settings", "zone"]),
-    ("forward", &["name", "settings", "wire"]),
+    ("upstream", &["settings"]),
+    ("alias", &["clock", "name", "record", "settings", "upstream"]),
+    ("forward", &["settings", "upstream"]),
     (
         "store",
         &[

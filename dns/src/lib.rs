@@ -4,9 +4,12 @@
 //! what changes a zone and what answers from it. `ARCHITECTURE.md` has the map. **Invariant:** nothing in this crate knows
 //! of sites, members or elections.
 
+pub mod alias;
 pub mod answer;
 pub mod client;
 pub mod clock;
+pub mod dnssec;
+pub mod forward;
 pub mod guard;
 pub mod journal;
 pub mod name;
@@ -19,5 +22,6 @@ pub mod store;
 pub mod text;
 pub mod transfer;
 pub mod update;
+pub mod upstream;
 pub mod wire;
 pub mod zone;

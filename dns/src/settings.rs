@@ -24,6 +24,8 @@ pub struct Settings {
     pub forward: Option<Forward>,
     /// Who asks for the addresses of alias targets; without any, the system's resolvers are asked.
     pub resolvers: Vec<Upstream>,
+    /// PEM of authorities, besides the public ones, that the certificates of resolvers may come from.
+    pub authorities: Option<PathBuf>,
     /// Answers a second to one network over UDP before they are thinned out; none for no limit.
     pub rate: Option<u32>,
 }
@@ -172,7 +174,8 @@ pub struct Dnssec {
 }
 
 /// What zones are signed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SigningAlgorithm {
     /// ECDSAP256SHA256, number 13 (RFC 6605).
     EcdsaP256,

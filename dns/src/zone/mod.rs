@@ -118,6 +118,11 @@ impl Zone {
         sorted
     }
 
+    /// The same, with the owners of NSEC3 records.
+    pub fn all_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.names.iter().chain(self.hashes.iter())
+    }
+
     /// How many names there are, the empty ones included.
     pub fn name_count(&self) -> usize {
         self.names.len()
@@ -126,7 +131,7 @@ impl Zone {
     /// All records, signatures included: the SOA first, the others in no order.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let soa = self.top().into_iter().flat_map(|top| top.records()).filter(|record| record.rtype == Rtype::SOA);
-        let others = self.names.iter().chain(self.hashes.iter()).flat_map(Node::records);
+        let others = self.all_nodes().flat_map(Node::records);
         soa.chain(others.filter(|record| record.rtype != Rtype::SOA))
     }
 

@@ -1,0 +1,212 @@
+//! Which keys a zone has, and when the next takes over (RFC 6781, 4.1; RFC 7583).
+//!
+//! ```text
+//! zone-signing:  Published --caches know it, the old one is old--> Active --next one active--> Retired --> gone
+//! key-signing:   Published --caches know it--> Ready --the parent has its digest--> Active --next one active--> Retired --> gone
+//! ```
+//! The first key of each role is active at once: nobody has cached the zone without it. A zone-signing key is
+//! published before it signs; a key-signing key signs the keys in every stage, so that the digest of any of them proves
+//! them, and the next one waits in Ready until somebody says that the parent zone has it.
+
+use std::collections::BTreeSet;
+
+use super::{KEY_TTL, KeyError, Role, Stage, ZoneKey};
+use crate::record::Rtype;
+use crate::settings::{Dnssec, SigningAlgorithm};
+
+/// How long a change of the zone may take to reach every secondary, in seconds.
+pub const PROPAGATION_SECS: u64 = 3600;
+/// How long caches may keep the parent's digest of a retired key, in seconds: the usual TTL there is a day at most.
+const PARENT_TTL: u64 = 86_400;
+
+/// The keys of a zone, in the order they were made.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<ZoneKey>,
+    algorithm: SigningAlgorithm,
+    roll_after: Option<u64>,
+}
+
+/// What happens to a set of keys.
+#[derive(Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick(Facts),
+    /// The secret of a key that was asked for, as PKCS#8.
+    Made(Role, Vec<u8>),
+    /// The parent zone has the digest of the key with this tag.
+    DsSeen(u16),
+    /// Somebody wants a new key-signing key.
+    RollKeySigning,
+}
+
+/// What the zone says about its signatures.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The longest TTL in the zone, in seconds.
+    pub max_ttl: u32,
+    /// The tags of keys that any signature in the zone is by.
+    pub signed_by: BTreeSet<u16>,
+}
+
+/// What has to be done for a set of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make a secret, and answer with [`Input::Made`].
+    Make(Role),
+    /// Keep the keys as they are now, then sign the zone with them.
+    Changed,
+}
+
+impl KeySet {
+    /// The keys that were kept, none for a zone that was never signed. Keys of another algorithm than the settings' stay
+    /// in use: to change the algorithm, a zone goes unsigned in between.
+    pub fn new(settings: &Dnssec, keys: Vec<ZoneKey>) -> Self {
+        let algorithm = keys.first().map_or(settings.algorithm, ZoneKey::algorithm);
+        Self { keys, algorithm, roll_after: settings.roll_after.map(|age| age.as_secs()) }
+    }
+
+    /// The algorithm of all keys.
+    pub fn algorithm(&self) -> SigningAlgorithm {
+        self.algorithm
+    }
+
+    /// Every key in the zone.
+    pub fn iter(&self) -> impl Iterator<Item = &ZoneKey> {
+        self.keys.iter()
+    }
+
+    /// The keys that sign records of this type now.
+    pub fn signing(&self, rtype: Rtype) -> impl Iterator<Item = &ZoneKey> {
+        let of_keys = matches!(rtype, Rtype::DNSKEY | Rtype::CDS | Rtype::CDNSKEY);
+        self.keys.iter().filter(move |key| match (of_keys, key.role()) {
+            (true, Role::KeySigning) => true,
+            (false, Role::ZoneSigning) => matches!(key.stage(), Stage::Active(_)),
+            _ => false,
+        })
+    }
+
+    /// The key-signing keys that the parent zone should have the digest of (RFC 7344).
+    pub fn announced(&self) -> Vec<&ZoneKey> {
+        let of = |wanted: fn(Stage) -> bool| {
+            let keys = self.keys.iter().filter(move |key| key.role() == Role::KeySigning && wanted(key.stage()));
+            keys.collect::<Vec<_>>()
+        };
+        let ready = of(|stage| matches!(stage, Stage::Ready(_)));
+        if ready.is_empty() { of(|stage| matches!(stage, Stage::Active(_))) } else { ready }
+    }
+
+    /// Takes what happened, and appends what has to be done, in order.
+    ///
+    /// # Errors
+    /// When a secret that was made is no key; nothing has changed then.
+    pub fn step(&mut self, now_secs: u64, input: Input, out: &mut Vec<Effect>) -> Result<(), KeyError> {
+        match input {
+            Input::Tick(facts) => self.tick(now_secs, &facts, out),
+            Input::Made(role, secret) => {
+                let is_first = !self.keys.iter().any(|key| key.role() == role);
+                let stage = if is_first { Stage::Active(now_secs) } else { Stage::Published(now_secs) };
+                self.keys.push(ZoneKey::new(role, self.algorithm, secret, stage)?);
+                out.push(Effect::Changed);
+            }
+            Input::DsSeen(tag) => {
+                let seen = |key: &ZoneKey| key.tag() == tag && matches!(key.stage(), Stage::Ready(_));
+                if let Some(next) = self.keys.iter().position(seen) {
+                    self.take_over(next, now_secs);
+                    out.push(Effect::Changed);
+                }
+            }
+            Input::RollKeySigning => {
+                let waits = |key: &ZoneKey| matches!(key.stage(), Stage::Published(_) | Stage::Ready(_));
+                if !self.keys.iter().any(|key| key.role() == Role::KeySigning && waits(key)) {
+                    out.push(Effect::Make(Role::KeySigning));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When to call [`KeySet::step`] with a tick at the latest, in seconds since 1970; nothing while nothing will change by
+    /// time alone.
+    pub fn deadline(&self) -> Option<u64> {
+        let published = u64::from(KEY_TTL) + PROPAGATION_SECS;
+        let due = self.keys.iter().filter_map(|key| match (key.role(), key.stage()) {
+            (_, Stage::Published(since)) => Some(since + published),
+            (_, Stage::Retired(since)) => Some(since + PROPAGATION_SECS),
+            (Role::ZoneSigning, Stage::Active(since)) => {
+                self.roll_after.map(|age| since + age.saturating_sub(published))
+            }
+            (Role::KeySigning, Stage::Active(_)) | (_, Stage::Ready(_)) => None,
+        });
+        due.min()
+    }
+
+    fn tick(&mut self, now: u64, facts: &Facts, out: &mut Vec<Effect>) {
+        for role in [Role::KeySigning, Role::ZoneSigning] {
+            if !self.keys.iter().any(|key| key.role() == role) {
+                out.push(Effect::Make(role));
+            }
+        }
+        let published = u64::from(KEY_TTL) + PROPAGATION_SECS;
+        let mut changed = false;
+        for at in 0..self.keys.len() {
+            let key = &self.keys[at];
+            match (key.role(), key.stage()) {
+                (Role::KeySigning, Stage::Published(since)) if now >= since + published => {
+                    self.keys[at].set_stage(Stage::Ready(now));
+                    changed = true;
+                }
+                (Role::ZoneSigning, Stage::Published(since)) if now >= since + published && self.is_over(now) => {
+                    self.take_over(at, now);
+                    changed = true;
+                }
+                (Role::ZoneSigning, Stage::Active(since)) => {
+                    let next = self
+                        .keys
+                        .iter()
+                        .any(|key| key.role() == Role::ZoneSigning && matches!(key.stage(), Stage::Published(_)));
+                    if !next && self.roll_after.is_some_and(|age| now >= since + age.saturating_sub(published)) {
+                        out.push(Effect::Make(Role::ZoneSigning));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let before = self.keys.len();
+        self.keys.retain(|key| !is_done(key, now, facts));
+        if changed || self.keys.len() != before {
+            out.push(Effect::Changed);
+        }
+    }
+
+    /// Whether the active zone-signing key has signed long enough.
+    fn is_over(&self, now: u64) -> bool {
+        let over = |key: &ZoneKey| match (key.role(), key.stage()) {
+            (Role::ZoneSigning, Stage::Active(since)) => self.roll_after.is_some_and(|age| now >= since + age),
+            _ => false,
+        };
+        self.keys.iter().any(over)
+    }
+
+    /// The key at `next` becomes active, the active one of its role retires.
+    fn take_over(&mut self, next: usize, now: u64) {
+        let role = self.keys[next].role();
+        for key in &mut self.keys {
+            if key.role() == role && matches!(key.stage(), Stage::Active(_)) {
+                key.set_stage(Stage::Retired(now));
+            }
+        }
+        self.keys[next].set_stage(Stage::Active(now));
+    }
+}
+
+/// Whether nobody can need a retired key any more.
+fn is_done(key: &ZoneKey, now: u64, facts: &Facts) -> bool {
+    let Stage::Retired(since) = key.stage() else { return false };
+    match key.role() {
+        Role::KeySigning => now >= since + PARENT_TTL + PROPAGATION_SECS,
+        Role::ZoneSigning => {
+            now >= since + u64::from(facts.max_ttl) + PROPAGATION_SECS && !facts.signed_by.contains(&key.tag())
+        }
+    }
+}
