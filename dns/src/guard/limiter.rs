@@ -106,7 +106,7 @@ impl Limiter {
 }
 
 /// The addresses that are taken for one client: what one customer of a provider has at most.
-fn network(client: IpAddr) -> [u8; 8] {
+pub fn network(client: IpAddr) -> [u8; 8] {
     let mut network = [0; 8];
     match client.to_canonical() {
         IpAddr::V4(address) => {

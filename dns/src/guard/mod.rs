@@ -10,7 +10,7 @@ mod limiter;
 mod sip;
 
 pub use cookies::{COOKIE_LEN, Cookies, Secret, Standing};
-pub use limiter::{Kind, Limiter, Verdict};
+pub use limiter::{Kind, Limiter, Verdict, network};
 pub use sip::sip_hash;
 
 /// The longest answer over UDP, in octets: what fits every path that carries IPv6 without fragments, and so the most that

@@ -12,6 +12,8 @@ mod front;
 mod notifying;
 mod running;
 mod secondaries;
+mod socket;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 mod transfers;

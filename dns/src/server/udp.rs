@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::batch::{Batch, Local, Slot, send, send_one, tell_local};
 use super::counters::{Count, Counters, Totals};
+use super::socket::prepare;
 use super::{Asked, Client, Front, Now, Taken};
 use crate::answer::Slow;
 use crate::clock;
@@ -240,21 +241,14 @@ fn set_rate(limiter: &mut Option<(u32, Limiter)>, rate: Option<u32>) {
 /// A socket for an address, which may come and go.
 fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_reuse_address(true)?;
+    prepare(&socket, address)?;
     socket.set_reuse_port(true)?;
     // Larger than the system's default; what the system allows is what we get.
     let _ = socket.set_recv_buffer_size(QUEUE);
     // Path MTUs that anybody may forge are not believed; our answers fit everywhere (RFC 9715).
     match address {
-        SocketAddr::V4(_) => {
-            socket.set_freebind_v4(true)?;
-            sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::OMIT)?;
-        }
-        SocketAddr::V6(_) => {
-            socket.set_only_v6(true)?;
-            socket.set_freebind_v6(true)?;
-            sockopt::set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::OMIT)?;
-        }
+        SocketAddr::V4(_) => sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::OMIT)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::OMIT)?,
     }
     if address.ip().is_unspecified() {
         tell_local(socket.as_fd(), address.is_ipv6())?;

@@ -31,6 +31,7 @@ impl EdnsOption<'_> {
     pub const NSID: u16 = 3;
     pub const EXPIRE: u16 = 9;
     pub const COOKIE: u16 = 10;
+    pub const TCP_KEEPALIVE: u16 = 11;
     pub const PADDING: u16 = 12;
     pub const EXTENDED_ERROR: u16 = 15;
 }
