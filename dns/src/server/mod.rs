@@ -5,7 +5,6 @@
 //! updates done and signs the answers. A [`Server`] is all of it together. **Invariant:** a thread that answers never waits
 //! for anything but its socket.
 
-mod asking;
 mod batch;
 mod counters;
 mod desk;
@@ -20,7 +19,6 @@ mod tests;
 mod transfers;
 mod udp;
 
-pub use asking::AskingError;
 pub use counters::Totals;
 pub use front::{Asked, Client, Front, Now, Policy, Taken};
 pub use running::{Server, ServerError};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::client::{ClientError, Server};
@@ -46,7 +46,7 @@ struct Running {
     keys: Vec<Key>,
     inbox: mpsc::Sender<Input>,
     status: watch::Receiver<SecondaryStatus>,
-    task: AbortHandle,
+    task: JoinHandle<()>,
 }
 
 /// NOTIFY messages that wait for a task. It looks at all of them when it next can, and one tells as much as ten.
@@ -102,13 +102,22 @@ impl Secondaries {
         self.running().get(&apex.to_owned()).map(|zone| zone.status.borrow().clone())
     }
 
+    /// Ends all tasks, which then have let go of the store.
+    pub(super) async fn stop(&self) {
+        let running = std::mem::take(&mut *self.running());
+        for mut zone in running.into_values() {
+            zone.task.abort();
+            let _ = (&mut zone.task).await;
+        }
+    }
+
     fn start(&self, apex: &Name, primaries: &[Peer], keys: &[&Key]) -> Running {
         let keys: Vec<Key> = keys.iter().map(|key| (*key).clone()).collect();
         let (inbox, input) = mpsc::channel(MAX_INBOX);
         let (status, watched) = watch::channel(SecondaryStatus::default());
         let servers = primaries.iter().map(|peer| Server::of(peer, &keys)).collect();
         let zone = Secondary { apex: apex.clone(), servers, store: self.store.clone(), status, noted: 0 };
-        let task = self.runtime.spawn(zone.run(input)).abort_handle();
+        let task = self.runtime.spawn(zone.run(input));
         Running { primaries: primaries.to_vec(), keys, inbox, status: watched, task }
     }
 
