@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use super::Transport;
+use crate::settings::Tls;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,15 @@ impl Certificate {
     pub(super) fn acceptor(self: &Arc<Self>, transport: Transport) -> Result<TlsAcceptor, rustls::Error> {
         self.config(transport).map(|config| TlsAcceptor::from(Arc::new(config)))
     }
+}
+
+/// For an endpoint that is none of DNS and shows the same certificate.
+///
+/// # Errors
+/// When the certificate cannot be used.
+pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, CertificateError> {
+    let shown = Arc::new(Certificate::new(read(&tls.certificate, &tls.key)?));
+    shown.acceptor(Transport::Tcp).map_err(|error| CertificateError::Key(tls.key.clone(), error))
 }
 
 impl ResolvesServerCert for Certificate {

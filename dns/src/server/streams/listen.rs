@@ -22,7 +22,10 @@ const BACKLOG: i32 = 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket for connections to an address, which may come and go.
-pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     prepare(&socket, address)?;
     socket.bind(&address.into())?;

@@ -26,8 +26,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub use certificate::CertificateError;
+pub use certificate::{CertificateError, acceptor};
+pub use listen::tcp as listener;
 pub use reply::{Gone, Reply, StreamJob};
+pub use tokio_rustls::TlsAcceptor;
 
 use super::{Asked, Client, Front, Now, Taken};
 use crate::clock;
