@@ -184,7 +184,7 @@ pub enum SigningAlgorithm {
 }
 
 /// Questions for other names, on behalf of some networks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// Who may ask.
     pub networks: Vec<Network>,

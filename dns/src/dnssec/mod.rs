@@ -218,6 +218,11 @@ impl Signer {
     }
 }
 
+/// The tag of the key that a signature is by; nothing when the data is too short for one.
+pub fn signed_by(rrsig: &[u8]) -> Option<u16> {
+    signature::tag(rrsig)
+}
+
 /// Takes everything away that signing made: the zone is not signed any more.
 pub fn unsign(edit: &mut Edit) {
     remove_chains(edit);

@@ -76,6 +76,11 @@ impl KeySet {
         self.keys.iter()
     }
 
+    /// The keys by themselves.
+    pub fn into_keys(self) -> Vec<ZoneKey> {
+        self.keys
+    }
+
     /// The keys that sign records of this type now.
     pub fn signing(&self, rtype: Rtype) -> impl Iterator<Item = &ZoneKey> {
         let of_keys = matches!(rtype, Rtype::DNSKEY | Rtype::CDS | Rtype::CDNSKEY);

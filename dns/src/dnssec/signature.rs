@@ -50,9 +50,14 @@ pub(super) fn is_good(rdata: &[u8], key: &ZoneKey, ttl: u32, now_secs: u64) -> b
     let field = |at: usize| rdata.get(at..at + 4).and_then(|octets| octets.try_into().ok()).map(u32::from_be_bytes);
     let left = field(EXPIRATION).map(|ends| i64::from(ends.wrapping_sub(now_secs as u32) as i32));
     rdata.get(ALGORITHM) == Some(&key.algorithm_number())
-        && rdata.get(TAG..TAG + 2) == Some(&key.tag().to_be_bytes())
+        && tag(rdata) == Some(key.tag())
         && field(ORIGINAL_TTL) == Some(ttl)
         && left.is_some_and(|left| left >= RENEW as i64)
+}
+
+/// The tag of the key that a signature is by.
+pub(super) fn tag(rdata: &[u8]) -> Option<u16> {
+    rdata.get(TAG..TAG + 2).and_then(|octets| octets.try_into().ok()).map(u16::from_be_bytes)
 }
 
 /// RFC 4034, 3.1.8.1: the signature's own data, then the records in canonical form and order.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::asking::Asking;
 use super::secondaries::Secondaries;
 use super::transfers::Granted;
 use super::{Client, Front};
-use crate::answer::{Outcome, Room, reject, respond};
+use crate::answer::{Outcome, Room, Slow, reject, respond};
 use crate::clock;
 use crate::guard::{Standing, udp_room};
 use crate::name::Name;
@@ -25,6 +26,7 @@ pub(super) struct Desk {
     pub(super) front: Arc<Front>,
     pub(super) store: Arc<Store>,
     pub(super) secondaries: Secondaries,
+    pub(super) asking: Asking,
     pub(super) keys: ArcSwap<Vec<Key>>,
     pub(super) counts: DeskCounts,
 }
@@ -132,6 +134,9 @@ impl Desk {
                 }
             }
             Kind::Query => match respond(&query, &self.front.zones(), &room, &mut out) {
+                Outcome::Slow(Slow::Forward) => {
+                    out = self.asking.forward(octets, &self.front, client, &room).await.unwrap_or_default();
+                }
                 Outcome::Slow(_) => drop(reject(&query, Rcode::REFUSED, &room, &mut out)),
                 Outcome::Answered(..) | Outcome::Drop => {}
             },

@@ -5,6 +5,7 @@
 //! updates done and signs the answers. A [`Server`] is all of it together. **Invariant:** a thread that answers never waits
 //! for anything but its socket.
 
+mod asking;
 mod batch;
 mod counters;
 mod desk;
@@ -19,6 +20,7 @@ mod tests;
 mod transfers;
 mod udp;
 
+pub use asking::AskingError;
 pub use counters::Totals;
 pub use front::{Asked, Client, Front, Now, Policy, Taken};
 pub use running::{Server, ServerError};

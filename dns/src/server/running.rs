@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::asking::{Asking, AskingError};
 use super::desk::{Desk, DeskCounts};
 use super::notifying::{self, Audience, audience};
 use super::secondaries::{Secondaries, SecondaryStatus};
@@ -52,6 +53,9 @@ pub enum ServerError {
     /// An address.
     #[error(transparent)]
     Udp(#[from] UdpError),
+    /// Resolvers.
+    #[error(transparent)]
+    Asking(#[from] AskingError),
 }
 
 /// Messages that may wait for somebody with time; beyond, those that came by datagrams are lost.
@@ -75,6 +79,7 @@ impl Server {
             front: front.clone(),
             store: store.clone(),
             secondaries: Secondaries::new(store.clone(), runtime.clone()),
+            asking: Asking::new(store.clone(), runtime.clone()),
             keys: ArcSwap::from_pointee(settings.keys.clone()),
             counts: DeskCounts::default(),
         });
@@ -85,9 +90,11 @@ impl Server {
         runtime.spawn(notifying::run(front.clone(), store.clone(), hears));
         let (runtime, listeners) = (runtime.clone(), Mutex::default());
         let server = Self { front, store, desk, runtime, slow, room, worker, audience, listeners };
+        let prepared = server.desk.asking.prepare(&settings)?;
         let new = server.open_new(&settings)?;
         server.listeners().udp.extend(new);
         server.desk.secondaries.apply(&settings);
+        server.desk.asking.apply(&settings, prepared);
         Ok(server)
     }
 
@@ -97,12 +104,14 @@ impl Server {
     /// # Errors
     /// When they cannot be used; then nothing has changed.
     pub fn reload(&self, settings: &Settings) -> Result<(), ServerError> {
+        let prepared = self.desk.asking.prepare(settings)?;
         let new = self.open_new(settings)?;
         self.store.reload(settings)?;
         self.desk.keys.store(Arc::new(settings.keys.clone()));
         let cookies = self.front.policy.load().cookies.clone();
         self.front.policy.store(Arc::new(policy_of(settings, cookies)));
         self.desk.secondaries.apply(settings);
+        self.desk.asking.apply(settings, prepared);
         self.audience.send_replace(audience(settings));
         let gone = {
             let mut listeners = self.listeners();
@@ -119,6 +128,7 @@ impl Server {
     pub async fn stop(self) {
         let udp = std::mem::take(&mut self.listeners().udp);
         let _ = self.runtime.spawn_blocking(move || udp.into_values().for_each(Udp::stop)).await;
+        self.desk.asking.stop();
         // The queue ends with its last sender; then what waited has a place, and gives it back when it is done.
         drop(self.slow);
         let _ = self.worker.await;

@@ -12,10 +12,14 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::lending::Freshness;
 use super::opening::{self, OpenedZone, StoreError};
 use super::plan::{Done, Task};
-use super::{Plan, Publisher, ZoneStatus};
+use super::signing::Signing;
+use super::{Plan, Publisher, ZoneStatus, lending};
+use crate::alias::Loan;
 use crate::answer::Served;
+use crate::clock;
 use crate::journal::{Files, Item, Journal, Ready, State};
 use crate::name::Name;
 use crate::settings::{Source, ZoneSettings};
@@ -43,6 +47,7 @@ pub(super) struct Keeper {
     size: AtomicU64,
     leases: AtomicU64,
     is_expired: AtomicBool,
+    freshness: Mutex<Freshness>,
 }
 
 #[derive(Default)]
@@ -63,6 +68,7 @@ struct Work {
     files: Arc<dyn Files>,
     folder: std::path::PathBuf,
     state: State,
+    signing: Signing,
     /// Nothing as well after a failure that leaves it open which file is there: the next batch writes a new one.
     journal: Option<Journal>,
     /// Whether the zone's file counts no more.
@@ -99,6 +105,7 @@ impl Keeper {
                 files,
                 folder,
                 state,
+                signing: Signing::default(),
                 is_journaled: journal.is_some(),
                 journal,
                 seed,
@@ -110,6 +117,7 @@ impl Keeper {
             size: AtomicU64::new(0),
             leases: AtomicU64::new(0),
             is_expired: AtomicBool::new(is_empty),
+            freshness: Mutex::default(),
         };
         keeper.note_facts(&keeper.work());
         Arc::new(keeper)
@@ -177,7 +185,7 @@ impl Keeper {
                     let (plan, done) = task(&work.state);
                     let result = match plan {
                         Plan::Nothing => Ok(()),
-                        Plan::Change { edit, items } => batch.take(work, edit, items),
+                        Plan::Change { edit, items } => batch.take(work, &self.settings.load(), edit, items),
                         Plan::Replace { zone, items } => {
                             self.conclude(work, batch);
                             batch = Batch::new(work);
@@ -219,6 +227,14 @@ impl Keeper {
 
     /// Another zone takes the place of this one.
     fn replace(&self, work: &mut Work, zone: Zone, items: &[Item]) -> Result<(), Rcode> {
+        let mut edit = zone.edit();
+        let settings = self.settings.load();
+        let dnssec = settings.dnssec.as_ref();
+        work.signing.sign(dnssec, &work.state, (&mut edit, items), clock::wall_secs())?;
+        let (zone, _) = edit.finish().map_err(|error| {
+            tracing::warn!(zone = %self.apex, %error, "a zone that came as a whole is not valid");
+            Rcode::SERVFAIL
+        })?;
         let mut state = State { notes: work.state.notes.clone(), ..State::new(zone) };
         items.iter().for_each(|item| state.note(item, &mut Vec::new()));
         match work.begin(&self.apex, &state) {
@@ -286,6 +302,19 @@ impl Keeper {
         self.serve(&self.work());
     }
 
+    /// Gives the aliases of the loan's target its addresses.
+    pub(super) async fn lend(self: &Arc<Self>, loan: Loan) -> Result<(), Rcode> {
+        let settings = self.settings.load_full();
+        if settings.aliases.iter().all(|alias| alias.target != loan.target) {
+            return Ok(());
+        }
+        self.freshness().note(&settings.aliases, &loan);
+        self.plan(move |state| Ok((lending::lend(state, &settings.aliases, &loan)?, ()))).await?;
+        // Answers show how fresh they are, also when the addresses are the same as before.
+        self.publish();
+        Ok(())
+    }
+
     pub(super) fn set_expired(&self, is_expired: bool) {
         let work = self.work();
         if self.is_expired.swap(is_expired, Ordering::Relaxed) != is_expired {
@@ -298,6 +327,10 @@ impl Keeper {
         self.note_facts(work);
         let mut served = Served::new(work.state.zone.clone());
         served.expired = self.is_expired.load(Ordering::Relaxed);
+        let aliases = &self.settings.load().aliases;
+        if !aliases.is_empty() {
+            served = served.with_fading(self.freshness().fading(aliases));
+        }
         self.publisher.put(served);
     }
 
@@ -337,6 +370,10 @@ impl Keeper {
         drop(work);
         // What still writes beside the journal must not do so when it is opened again.
         drop(self.compacting.lock());
+    }
+
+    fn freshness(&self) -> MutexGuard<'_, Freshness> {
+        self.freshness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -400,9 +437,17 @@ impl Batch {
     }
 
     /// Adds a change, which the plans after it see already.
-    fn take(&mut self, work: &mut Work, edit: Option<Edit>, items: Vec<Item>) -> Result<(), Rcode> {
+    fn take(
+        &mut self,
+        work: &mut Work,
+        settings: &ZoneSettings,
+        edit: Option<Edit>,
+        items: Vec<Item>,
+    ) -> Result<(), Rcode> {
         let mut all = Vec::with_capacity(1 + items.len());
-        if let Some(edit) = edit {
+        if let Some(mut edit) = edit {
+            let dnssec = settings.dnssec.as_ref();
+            work.signing.sign(dnssec, &work.state, (&mut edit, &items), clock::wall_secs())?;
             let (zone, change) = edit.finish().map_err(|error| {
                 tracing::warn!(%error, "an update would leave no valid zone");
                 Rcode::SERVFAIL

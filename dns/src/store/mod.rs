@@ -7,9 +7,11 @@
 //! used by one keeper, and the state folder by one store.
 
 mod keeper;
+mod lending;
 mod opening;
 mod plan;
 mod publisher;
+mod signing;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +24,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
+use crate::alias::Loan;
 use crate::answer::Zones;
 use crate::clock;
+use crate::dnssec::{Input, ZoneKey};
 use crate::journal::{Disk, Files, State};
 use crate::name::{Name, NameRef};
 use crate::settings::{Settings, Source, ZoneSettings};
@@ -43,6 +47,8 @@ pub struct Store {
     keepers: ArcSwap<Keepers>,
     /// Held while settings change.
     reloading: Mutex<()>,
+    /// Settings have changed: signatures and aliases are to be looked at.
+    reloaded: Arc<Notify>,
     /// Held as long as the state folder is used.
     _lock: Box<dyn Send + Sync>,
 }
@@ -71,6 +77,12 @@ pub struct ZoneStatus {
 /// How often ended leases are looked for: a record outlives its lease by no more.
 const EXPIRY: Duration = Duration::from_secs(1);
 
+/// How often keys and signatures are looked at. Signatures are renewed days before they end.
+const UPKEEP: Duration = Duration::from_secs(600);
+
+/// Plans that one round of upkeep makes for a zone at most: enough to renew every signature of a million names.
+const MAX_UPKEEP: usize = 10_000;
+
 impl Store {
     /// Opens all zones, and gives them to `publish` now and after each change. Blocks for as long as reading takes.
     ///
@@ -97,10 +109,12 @@ impl Store {
             publisher: Arc::new(Publisher::new(publish)),
             keepers: ArcSwap::default(),
             reloading: Mutex::default(),
+            reloaded: Arc::default(),
             _lock: lock,
         });
         store.reload(settings)?;
         runtime.spawn(end_leases(Arc::downgrade(&store)));
+        runtime.spawn(keep_signed(Arc::downgrade(&store)));
         Ok(store)
     }
 
@@ -140,6 +154,7 @@ impl Store {
         }
         opened.iter().for_each(|keeper| keeper.publish());
         seeds.into_iter().for_each(|(keeper, seed)| keeper.reseed(seed));
+        self.reloaded.notify_one();
         Ok(())
     }
 
@@ -200,6 +215,38 @@ impl Store {
         self.publisher.subscribe()
     }
 
+    /// Gives the aliases of a target its addresses, in every zone. What cannot be written is said in the log; the next loan
+    /// tries again.
+    pub async fn lend(&self, loan: Loan) {
+        for keeper in self.all() {
+            if let Err(rcode) = keeper.lend(loan.clone()).await {
+                tracing::warn!(zone = %keeper.apex, target = %loan.target, %rcode, "the addresses of an alias stay as they were");
+            }
+        }
+    }
+
+    /// The keys that a zone is signed with; none in a zone that is not.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub async fn keys(&self, apex: NameRef<'_>) -> Result<Vec<ZoneKey>, Rcode> {
+        let keeper = self.find(apex).ok_or(Rcode::NOTAUTH)?;
+        let Some(settings) = keeper.settings.load().dnssec.clone() else { return Ok(Vec::new()) };
+        keeper.plan(move |state| Ok((Plan::Nothing, signing::keys(state, &settings)?))).await
+    }
+
+    /// Tells the keys of a zone what happened: somebody wants a new one, or the parent zone has the digest of the next one.
+    ///
+    /// # Errors
+    /// As [`Self::plan`]; REFUSED when the zone is not signed here.
+    pub async fn tell_keys(&self, apex: NameRef<'_>, input: Input) -> Result<(), Rcode> {
+        let keeper = self.find(apex).ok_or(Rcode::NOTAUTH)?;
+        let Some(settings) = keeper.settings.load().dnssec.clone() else { return Err(Rcode::REFUSED) };
+        keeper
+            .plan(move |state| Ok((signing::maintain(state, Some(&settings), Some(input), clock::wall_secs())?, ())))
+            .await
+    }
+
     /// Whether nobody is to be answered from a zone, as its primaries have been silent for too long.
     pub fn set_expired(&self, apex: NameRef<'_>, is_expired: bool) {
         if let Some(keeper) = self.find(apex) {
@@ -250,6 +297,41 @@ async fn end_leases(store: Weak<Store>) {
                 tracing::warn!(zone = %keeper.apex, %rcode, "ended leases stay for now");
             }
         }
+    }
+}
+
+/// Keeps keys, signatures and the names of aliases as the settings and the time want them, as long as there is a store.
+async fn keep_signed(store: Weak<Store>) {
+    loop {
+        let Some(strong) = store.upgrade() else { return };
+        let (keepers, reloaded) = (strong.all(), strong.reloaded.clone());
+        drop(strong);
+        for keeper in keepers {
+            let settings = keeper.settings.load_full();
+            if matches!(settings.source, Source::Secondary { .. }) {
+                continue;
+            }
+            let aliases = settings.clone();
+            let back = keeper.plan(move |state| Ok((lending::take_back(state, &aliases.aliases)?, ()))).await;
+            let mut done = back.map(|()| true);
+            for _ in 0..MAX_UPKEEP {
+                if done != Ok(true) {
+                    break;
+                }
+                let settings = settings.clone();
+                let plan = move |state: &State| {
+                    let plan = signing::maintain(state, settings.dnssec.as_ref(), None, clock::wall_secs())?;
+                    let goes_on = !matches!(plan, Plan::Nothing);
+                    Ok((plan, goes_on))
+                };
+                done = keeper.plan(plan).await;
+            }
+            if let Err(rcode) = done {
+                tracing::warn!(zone = %keeper.apex, %rcode, "keys, signatures or aliases stay as they are for now");
+            }
+        }
+        // Whichever is first; a notice that comes meanwhile is kept for the next round.
+        let _ = tokio::time::timeout(UPKEEP, reloaded.notified()).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stores on a disk in memory that fails, and on a real one.
 
+mod upkeep;
+
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
