@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
+mod asking;
+mod signed;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,18 +53,26 @@ struct Running {
     runtime: Runtime,
     server: Option<Server>,
     state: PathBuf,
+    settings: Settings,
 }
 
 impl Running {
     fn start(test: &str) -> Self {
+        Self::start_with(test, |_| ())
+    }
+
+    /// The same with settings changed.
+    fn start_with(test: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let state = std::env::temp_dir().join(format!("gatehouse-server-{}-{test}", std::process::id()));
-        let mut running = Self { runtime: Runtime::new().expect("a runtime"), server: None, state };
+        let mut settings = settings(&state);
+        change(&mut settings);
+        let mut running = Self { runtime: Runtime::new().expect("a runtime"), server: None, state, settings };
         running.begin();
         running
     }
 
     fn begin(&mut self) {
-        self.server = Some(Server::start(settings(&self.state), self.runtime.handle()).expect("started"));
+        self.server = Some(Server::start(self.settings.clone(), self.runtime.handle()).expect("started"));
     }
 
     fn end(&mut self) {
@@ -100,6 +111,17 @@ impl Drop for Running {
         self.end();
         let _ = std::fs::remove_dir_all(&self.state);
     }
+}
+
+/// Waits for what happens by itself, within reason.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("never {what}");
 }
 
 fn output(command: &mut Command, input: &str) -> Output {
