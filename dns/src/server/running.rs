@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -15,6 +16,7 @@ use super::asking::{Asking, AskingError};
 use super::desk::{Desk, DeskCounts};
 use super::notifying::{self, Audience, audience};
 use super::secondaries::{Secondaries, SecondaryStatus};
+use super::streams::{Limits, Prepared, StreamError, StreamJob, Streams, Transport};
 use super::{Client, Front, Job, Policy, Totals, Udp, UdpError};
 use crate::clock;
 use crate::guard::{Cookies, Secret};
@@ -29,19 +31,21 @@ pub struct Server {
     desk: Arc<Desk>,
     runtime: Handle,
     slow: mpsc::Sender<Job>,
-    /// Room for what takes time; all of it is free when nothing is under way.
+    /// Room for what takes time; all of it is free when nothing is under way. A slow stream holds no datagram up.
     room: Arc<Semaphore>,
-    /// Hands the messages out; ends when the queue has.
+    stream_room: Arc<Semaphore>,
+    /// Hand the messages out; end when their queues have.
     worker: JoinHandle<()>,
+    stream_worker: JoinHandle<()>,
     /// Who is told about new versions.
     audience: watch::Sender<Audience>,
     listeners: Mutex<Listeners>,
 }
 
 /// The sockets by the address that the settings name.
-#[derive(Default)]
 struct Listeners {
     udp: BTreeMap<SocketAddr, Udp>,
+    streams: Option<Streams>,
 }
 
 /// Why there is no server, or why it did not take other settings; nothing has changed then.
@@ -56,12 +60,17 @@ pub enum ServerError {
     /// Resolvers.
     #[error(transparent)]
     Asking(#[from] AskingError),
+    /// An address for connections, or the certificate.
+    #[error(transparent)]
+    Streams(#[from] StreamError),
 }
 
 /// Messages that may wait for somebody with time; beyond, those that came by datagrams are lost.
 const MAX_QUEUED: usize = 1_024;
 /// Messages that are worked on at once.
 const MAX_AT_WORK: usize = 512;
+/// Connections and the zones they are sent have so long when the server ends.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Opens the zones, then the sockets. Blocks for as long as reading the zones takes, so it is nothing for a task.
@@ -88,11 +97,17 @@ impl Server {
         let worker = runtime.spawn(work(jobs, desk.clone(), room.clone()));
         let (audience, hears) = watch::channel(audience(&settings));
         runtime.spawn(notifying::run(front.clone(), store.clone(), hears));
-        let (runtime, listeners) = (runtime.clone(), Mutex::default());
-        let server = Self { front, store, desk, runtime, slow, room, worker, audience, listeners };
+        let (stream_slow, stream_jobs) = mpsc::channel(MAX_QUEUED);
+        let stream_room = Arc::new(Semaphore::new(MAX_AT_WORK));
+        let stream_worker = runtime.spawn(work_streams(stream_jobs, desk.clone(), stream_room.clone()));
+        let streams = Streams::start(&[], None, &front, &stream_slow, Limits::default())?;
+        let listeners = Mutex::new(Listeners { udp: BTreeMap::new(), streams: Some(streams) });
+        let runtime = runtime.clone();
+        let server =
+            Self { front, store, desk, runtime, slow, room, worker, stream_room, stream_worker, audience, listeners };
         let prepared = server.desk.asking.prepare(&settings)?;
         let new = server.open_new(&settings)?;
-        server.listeners().udp.extend(new);
+        server.listeners().extend(new, &server.runtime);
         server.desk.secondaries.apply(&settings);
         server.desk.asking.apply(&settings, prepared);
         Ok(server)
@@ -115,7 +130,7 @@ impl Server {
         self.audience.send_replace(audience(settings));
         let gone = {
             let mut listeners = self.listeners();
-            listeners.udp.extend(new);
+            listeners.extend(new, &self.runtime);
             let gone: Vec<_> =
                 listeners.udp.keys().filter(|address| !settings.listen.contains(address)).copied().collect();
             gone.into_iter().filter_map(|address| listeners.udp.remove(&address)).collect::<Vec<_>>()
@@ -126,14 +141,22 @@ impl Server {
 
     /// Takes nothing new, ends what is under way, and lets go of the state folder.
     pub async fn stop(self) {
-        let udp = std::mem::take(&mut self.listeners().udp);
+        let (udp, streams) = {
+            let mut listeners = self.listeners();
+            (std::mem::take(&mut listeners.udp), listeners.streams.take())
+        };
         let _ = self.runtime.spawn_blocking(move || udp.into_values().for_each(Udp::stop)).await;
+        if let Some(streams) = streams {
+            streams.stop(PATIENCE).await;
+        }
         self.desk.asking.stop();
         // The queue ends with its last sender; then what waited has a place, and gives it back when it is done.
         drop(self.slow);
-        let _ = self.worker.await;
+        let _ = tokio::join!(self.worker, self.stream_worker);
         self.desk.secondaries.stop().await;
-        let _ = self.room.acquire_many(MAX_AT_WORK as u32).await;
+        for room in [&self.room, &self.stream_room] {
+            let _ = room.acquire_many(MAX_AT_WORK as u32).await;
+        }
         let store = self.store.clone();
         let _ = self.runtime.spawn_blocking(move || store.close()).await;
     }
@@ -156,15 +179,22 @@ impl Server {
     /// What has been counted so far, with names for a program.
     pub fn counts(&self) -> Vec<(String, u64)> {
         let mut totals = Totals::default();
-        for udp in self.listeners().udp.values() {
+        let listeners = self.listeners();
+        for udp in listeners.udp.values() {
             totals.add_all(&udp.totals());
         }
-        totals.named().chain(self.desk.counts.named()).collect()
+        let streams = listeners.streams.as_ref().map(Streams::totals).unwrap_or_default();
+        totals.named().chain(streams.named()).chain(self.desk.counts.named()).collect()
     }
 
     /// Where plain DNS is answered, with the true ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners().udp.values().flat_map(Udp::addresses).collect()
+    }
+
+    /// Where connections are taken, with the true ports.
+    pub fn stream_addresses(&self) -> Vec<(Transport, SocketAddr)> {
+        self.listeners().streams.iter().flat_map(Streams::addresses).collect()
     }
 
     /// The zones and what changes them, for whoever is not a client: the site, the command line.
@@ -178,19 +208,41 @@ impl Server {
     }
 
     /// Opens the listeners that the settings want and that are not open.
-    fn open_new(&self, settings: &Settings) -> Result<BTreeMap<SocketAddr, Udp>, ServerError> {
+    fn open_new(&self, settings: &Settings) -> Result<New, ServerError> {
         let threads = available_parallelism().map_or(1, usize::from);
-        let mut new = BTreeMap::new();
+        let (mut new, mut plain) = (BTreeMap::new(), Vec::new());
+        let listeners = self.listeners();
         for address in &settings.listen {
-            if !self.listeners().udp.contains_key(address) {
-                new.insert(*address, Udp::start(&[*address], threads, &self.front, &self.slow)?);
-            }
+            let udp = match listeners.udp.get(address) {
+                Some(udp) => udp,
+                None => new.entry(*address).or_insert(Udp::start(&[*address], threads, &self.front, &self.slow)?),
+            };
+            // The port that a client tries next, also when any port was wanted.
+            plain.extend(udp.addresses());
         }
-        Ok(new)
+        let _context = self.runtime.enter();
+        let streams = listeners.streams.as_ref().map(|streams| streams.prepare(&plain, settings.tls.as_ref()));
+        Ok(New { udp: new, streams: streams.transpose()? })
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Listeners that were opened and are not yet the server's.
+struct New {
+    udp: BTreeMap<SocketAddr, Udp>,
+    streams: Option<Prepared>,
+}
+
+impl Listeners {
+    fn extend(&mut self, new: New, runtime: &Handle) {
+        let _context = runtime.enter();
+        self.udp.extend(new.udp);
+        if let (Some(streams), Some(prepared)) = (&mut self.streams, new.streams) {
+            streams.apply(prepared);
+        }
     }
 }
 
@@ -206,6 +258,19 @@ async fn work(mut jobs: mpsc::Receiver<Job>, desk: Arc<Desk>, room: Arc<Semaphor
                 std::future::ready(true)
             };
             desk.answer(&job.octets, client, send).await;
+            drop(place);
+        });
+    }
+}
+
+/// The same for what came by a stream.
+async fn work_streams(mut jobs: mpsc::Receiver<StreamJob>, desk: Arc<Desk>, room: Arc<Semaphore>) {
+    while let Some(job) = jobs.recv().await {
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let desk = desk.clone();
+        tokio::spawn(async move {
+            let send = |answer: Vec<u8>| async { job.reply.send(answer).await.is_ok() };
+            desk.answer(&job.octets, job.client, send).await;
             drop(place);
         });
     }

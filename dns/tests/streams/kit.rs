@@ -115,11 +115,16 @@ impl Files {
     }
 
     pub fn certificate(&self) -> PathBuf {
-        self.0.join("certificate.pem")
+        self.path("certificate.pem")
     }
 
     pub fn key(&self) -> PathBuf {
-        self.0.join("key.pem")
+        self.path("key.pem")
+    }
+
+    /// Another file of the same folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 
     /// Listens on these addresses with TLS, HTTPS and QUIC.
@@ -142,6 +147,12 @@ impl Drop for Files {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Says that a test was not made, or fails where it must be.
+pub fn kdig_is_missing(error: &std::io::Error) {
+    assert!(std::env::var("LAB").as_deref() != Ok("require"), "kdig cannot run: {error}");
+    eprintln!("NOT TESTED: kdig cannot run: {error}");
 }
 
 pub fn front() -> Arc<Front> {

@@ -7,5 +7,6 @@ mod https;
 mod kdig;
 mod kit;
 mod quic;
+mod server;
 mod tcp;
 mod tls;

@@ -22,10 +22,11 @@ use tokio::time::{sleep, timeout};
 use super::extras::Extras;
 use super::reply::{Replies, StreamJob};
 use super::{Shared, Transport};
+use crate::answer::{Room, reject};
 use crate::clock;
 use crate::record::Rtype;
 use crate::server::{Client, Taken};
-use crate::wire::{MAX_MESSAGE, Message, Section};
+use crate::wire::{MAX_MESSAGE, Message, Rcode, Section};
 use crate::zone::Soa;
 
 /// Where requests go to.
@@ -125,6 +126,11 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -
     };
     let extras = Extras::of(&query, Transport::Https, shared.crowd.patience());
     let mut out = Vec::new();
+    if let Some(message) = Message::read(&query).ok().filter(is_transfer) {
+        // A request has one answer, and a transfer many messages.
+        reject(&message, Rcode::NOTIMP, &Room { limit: MAX_MESSAGE, ..Room::default() }, &mut out);
+        return Ok(success(out));
+    }
     match shared.take(&query, peer, extras, &mut out) {
         Taken::Slow(why) => {
             let mut replies = Replies::new();
@@ -142,11 +148,21 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -
         Taken::Dropped => return Err(StatusCode::BAD_REQUEST),
         Taken::Answered | Taken::Slipped | Taken::Limited => {}
     }
-    let age = HeaderValue::try_from(format!("max-age={}", age(&out))).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    let mut answer = Response::new(Full::new(Bytes::from(out)));
+    Ok(success(out))
+}
+
+fn is_transfer(message: &Message<'_>) -> bool {
+    message.question().is_some_and(|question| matches!(question.rtype, Rtype::AXFR | Rtype::IXFR))
+}
+
+fn success(message: Vec<u8>) -> Answer {
+    let age = HeaderValue::try_from(format!("max-age={}", age(&message)));
+    let mut answer = Response::new(Full::new(Bytes::from(message)));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
-    answer.headers_mut().insert(header::CACHE_CONTROL, age);
-    Ok(answer)
+    if let Ok(age) = age {
+        answer.headers_mut().insert(header::CACHE_CONTROL, age);
+    }
+    answer
 }
 
 /// The parameter `dns`, in base 64 for addresses without padding.

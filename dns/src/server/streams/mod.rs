@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustls::sign::CertifiedKey;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -127,6 +128,15 @@ struct Listener {
     task: JoinSet<()>,
 }
 
+/// What [`Streams::prepare`] has opened. Dropped, it is closed again.
+#[derive(Debug)]
+pub struct Prepared {
+    wanted: BTreeSet<(Transport, SocketAddr)>,
+    new: BTreeMap<(Transport, SocketAddr), Listener>,
+    certificate: Option<Arc<Certificate>>,
+    shown: Option<Arc<CertifiedKey>>,
+}
+
 /// What every connection has in common.
 #[derive(Debug)]
 struct Shared {
@@ -144,6 +154,22 @@ struct Counts {
     cut: AtomicU64,
     queries: AtomicU64,
     slow: AtomicU64,
+}
+
+impl StreamTotals {
+    /// All of them, with names for a program.
+    pub fn named(self) -> impl Iterator<Item = (String, u64)> {
+        let Self { open, accepted, refused, cut, queries, slow } = self;
+        let all = [
+            ("stream_connections_open", open),
+            ("stream_connections", accepted),
+            ("stream_connections_refused", refused),
+            ("stream_connections_cut", cut),
+            ("stream_queries", queries),
+            ("stream_slow", slow),
+        ];
+        all.map(|(name, count)| (name.to_owned(), count)).into_iter()
+    }
 }
 
 impl Streams {
@@ -166,12 +192,19 @@ impl Streams {
         Ok(streams)
     }
 
-    /// Listens on these addresses from now on, and reads the certificate and its key again. Listeners and connections that
-    /// stay are not disturbed; those that go answer what they were asked.
+    /// Listens on these addresses from now on: [`Self::prepare`] and [`Self::apply`].
     ///
     /// # Errors
     /// As [`Self::start`]; then nothing has changed.
     pub fn change(&mut self, plain: &[SocketAddr], tls: Option<&Tls>) -> Result<(), StreamError> {
+        self.prepare(plain, tls).map(|prepared| self.apply(prepared))
+    }
+
+    /// Opens what is wanted and not open, and reads the certificate and its key again.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; then nothing was opened.
+    pub fn prepare(&self, plain: &[SocketAddr], tls: Option<&Tls>) -> Result<Prepared, StreamError> {
         let mut wanted: BTreeSet<_> = plain.iter().map(|address| (Transport::Tcp, *address)).collect();
         let mut shown = None;
         if let Some(tls) = tls {
@@ -179,7 +212,7 @@ impl Streams {
             wanted.extend(kinds.iter().flat_map(|(all, transport)| all.iter().map(|address| (*transport, *address))));
             shown = Some(certificate::read(&tls.certificate, &tls.key)?);
         }
-        // The one that is shown changes when nothing can fail any more; new listeners do not show it before.
+        // The one that is in use changes when nothing can fail any more.
         let certificate = match (&self.certificate, &shown) {
             (Some(certificate), _) => Some(Arc::clone(certificate)),
             (None, Some(shown)) => Some(Arc::new(Certificate::new(Arc::clone(shown)))),
@@ -189,6 +222,13 @@ impl Streams {
         for place in wanted.iter().filter(|place| !self.listeners.contains_key(place)) {
             new.insert(*place, self.listen(*place, certificate.as_ref())?);
         }
+        Ok(Prepared { wanted, new, certificate, shown })
+    }
+
+    /// Goes on with what was prepared. Listeners and connections that stay are not disturbed; those that go answer what
+    /// they were asked.
+    pub fn apply(&mut self, prepared: Prepared) {
+        let Prepared { wanted, mut new, certificate, shown } = prepared;
         let gone: Vec<_> = self.listeners.keys().filter(|place| !wanted.contains(place)).copied().collect();
         for mut listener in gone.into_iter().filter_map(|place| self.listeners.remove(&place)) {
             listener.stop.send_replace(true);
@@ -199,7 +239,6 @@ impl Streams {
             certificate.show(shown);
         }
         self.certificate = certificate;
-        Ok(())
     }
 
     /// What is listened on, with the true ports.
