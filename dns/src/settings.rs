@@ -8,7 +8,7 @@ use crate::name::{Name, NameRef};
 use crate::record::Rtype;
 
 /// Everything a server serves, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Where plain DNS is answered, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
@@ -31,7 +31,7 @@ pub struct Settings {
 }
 
 /// Certificate and listeners of DNS over TLS, HTTPS and QUIC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// PEM, the server's certificate first.
     pub certificate: PathBuf,
@@ -46,7 +46,7 @@ pub struct Tls {
 }
 
 /// A secret that client and server share (RFC 8945), or a public key (RFC 2931).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     /// What both sides call it.
     pub name: Name,
@@ -70,7 +70,7 @@ pub enum Algorithm {
 }
 
 /// One zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneSettings {
     /// Where it begins.
     pub apex: Name,
@@ -89,7 +89,7 @@ pub struct ZoneSettings {
 }
 
 /// Where a zone's records come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Here: the file is the seed, read while the zone has no journal yet. Without a file the zone begins with an SOA and
     /// an NS record only.

@@ -4,6 +4,7 @@
 //! takes no capability; a [`Host`](crate::Host) beside it on the same interface does not notice it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 use crate::netlink::Notifications;
 use crate::plan::{Address, Link, Place};
@@ -85,6 +86,11 @@ impl Watch {
     /// The interface's hardware address.
     pub fn nic_mac(&self) -> Option<MacBytes> {
         self.seen.nic.as_ref()?.mac
+    }
+
+    /// The interface's addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.seen.addresses.iter().map(|address| address.ip)
     }
 
     /// The interface's index.

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 pub use private::{PrivateKeyError, SigningKey};
 
 use crate::clock;
-use crate::name::NameRef;
+use crate::name::{Name, NameRef};
 use crate::record::{Record, Rtype};
 use crate::settings::{Algorithm, Key, Peer};
 use crate::sign::sig0::SigningError;
@@ -110,6 +110,23 @@ impl Server {
         }
         let matching = answer.records(Section::Answer).filter(|record| record.rtype == rtype);
         Ok(matching.map(|record| record.record()).collect::<Result<_, _>>()?)
+    }
+
+    /// The zone that the server has a name in: the owner of the SOA record in its answer (RFC 2308, 3); nothing when the
+    /// answer has none.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn zone_of(&self, name: NameRef<'_>) -> Result<Option<Name>, ClientError> {
+        let mut request = Vec::new();
+        let mut writer = Writer::new(&mut request, MAX_MESSAGE, header(Opcode::QUERY));
+        writer.question(Question { name, rtype: Rtype::SOA, class: CLASS_IN })?;
+        let octets = self.exchange(request).await?;
+        let answer = Message::read(&octets)?;
+        let sections = [Section::Answer, Section::Authority];
+        let mut soas = sections.into_iter().flat_map(|section| answer.records(section));
+        let zone = soas.find(|record| record.rtype == Rtype::SOA).map(|soa| soa.name()).transpose()?;
+        Ok(zone.filter(|zone| name.is_at_or_below(zone.as_ref())))
     }
 
     /// The version that the server has of a zone; it must be responsible for it.
