@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::dns::{DnsSettings, Rest};
 use super::duration::parse_duration;
 use super::file::{DmzFile, File, Text};
 use super::problem::{Findings, Problem};
@@ -41,7 +42,30 @@ impl Checker<'_> {
             Some(path) => self.path(path),
             None => self.missing("record", section.span(), "file = \"/var/lib/gatehouse/inputs\""),
         });
-        Some(Settings { name: name?, state: state?, control: control?, lan: lan?, dmz: dmz?, checks: checks?, record })
+        let rest = Rest { name: name.as_deref(), state: state.as_deref(), lan: true };
+        let dns = self.dns(file.dns, rest);
+        Some(Settings {
+            name: name?,
+            state: state?,
+            control: control?,
+            lan: lan?,
+            dmz: dmz?,
+            checks: checks?,
+            record,
+            dns: dns?,
+        })
+    }
+
+    /// What a DNS server without a site needs of `file`; the rest of it is not looked at.
+    pub fn dns_alone(&mut self, file: File) -> Option<DnsSettings> {
+        let name = self.name(file.name);
+        let state = file.state.map_or_else(|| Some(self.surroundings.state()), |path| self.path(&path));
+        let control = self.control(file.control, state.as_deref());
+        let rest = Rest { name: name.as_deref(), state: state.as_deref(), lan: false };
+        let Some(dns) = self.dns(file.dns, rest)? else {
+            return self.missing("", 0..0, "[dns] with listen = [\"192.0.2.53:53\"] and [[dns.zone]]");
+        };
+        Some(DnsSettings { name: name?, state: state?, control: control?, dns })
     }
 
     fn name(&mut self, name: Option<Text>) -> Option<String> {

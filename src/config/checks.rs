@@ -125,7 +125,7 @@ impl Checker<'_> {
                 None => self.missing("check", span, "url = \"http://127.0.0.1:8080/health\""),
             },
             "dns" => match (&table.server, &table.query) {
-                (Some(server), Some(query)) => self.dns(server, query),
+                (Some(server), Some(query)) => self.question(server, query),
                 (None, _) => self.missing("check", span, "server = \"192.168.1.1\""),
                 (_, None) => self.missing("check", span, "query = \"example.org\""),
             },
@@ -194,7 +194,7 @@ impl Checker<'_> {
         Some(CheckProbe::Http { address, host, path, expect: expect? })
     }
 
-    fn dns(&mut self, server: &Text, query: &Text) -> Option<CheckProbe> {
+    fn question(&mut self, server: &Text, query: &Text) -> Option<CheckProbe> {
         let server = self.address(server, 53);
         let name = query.get_ref().trim_end_matches('.');
         let label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_graphic());
@@ -208,11 +208,16 @@ impl Checker<'_> {
         let Some(command) = command else {
             return self.missing("check", span, "command = [\"/usr/bin/test\", \"-e\", \"/ok\"]");
         };
+        self.command_words(command).map(CheckProbe::Command)
+    }
+
+    /// A program and its arguments.
+    pub fn command_words(&mut self, command: &Spanned<Vec<Text>>) -> Option<Vec<String>> {
         let words: Vec<String> = command.get_ref().iter().map(|word| word.get_ref().clone()).collect();
         if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
             return self.wrong(command.span(), "a command starts with a program", "not a command");
         }
-        Some(CheckProbe::Command(words))
+        Some(words)
     }
 }
 

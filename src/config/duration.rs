@@ -1,9 +1,9 @@
-//! Spans of time as people write them: `100ms`, `1.5s`, `2m`, `1h`.
+//! Spans of time as people write them: `100ms`, `1.5s`, `2m`, `1h`, `90d`.
 
 use std::time::Duration;
 
 /// The longest span that can be written; longer ones are typing errors.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
 
 /// Why a text is no span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,17 +12,17 @@ pub enum DurationError {
     #[error("a duration starts with a number")]
     NoNumber,
     /// No unit, or none that is known.
-    #[error("a duration ends with its unit: `us`, `ms`, `s`, `m` or `h`")]
+    #[error("a duration ends with its unit: `us`, `ms`, `s`, `m`, `h` or `d`")]
     NoUnit,
     /// Finer than a nanosecond.
     #[error("a duration has at most nanosecond precision")]
     TooFine,
-    /// More than a day.
-    #[error("a duration is at most 24 h")]
+    /// More than ten years.
+    #[error("a duration is at most 3650 d")]
     TooLong,
 }
 
-/// The span that `text` says: a decimal number and a unit (`us`, `ms`, `s`, `m`, `h`) without anything between.
+/// The span that `text` says: a decimal number and a unit (`us`, `ms`, `s`, `m`, `h`, `d`) without anything between.
 ///
 /// # Errors
 /// The first rule that `text` breaks.
@@ -43,6 +43,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         "s" => 1_000_000_000,
         "m" => 60_000_000_000,
         "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return Err(DurationError::NoUnit),
     };
     let fraction = fraction.trim_end_matches('0');
@@ -77,7 +78,8 @@ mod tests {
             ("2m", Duration::from_secs(120)),
             ("1.50h", Duration::from_secs(5400)),
             ("250us", Duration::from_micros(250)),
-            ("24h", LONGEST),
+            ("90d", Duration::from_secs(90 * 86_400)),
+            ("3650d", LONGEST),
         ];
         for (text, span) in cases {
             assert_eq!(parse_duration(text), Ok(span), "{text}");
@@ -95,12 +97,12 @@ mod tests {
             ("1.2.3s", DurationError::NoNumber),
             ("100", DurationError::NoUnit),
             ("100 ms", DurationError::NoUnit),
-            ("1d", DurationError::NoUnit),
+            ("1w", DurationError::NoUnit),
             ("1msé", DurationError::NoUnit),
             ("0.5us1", DurationError::NoUnit),
             ("0.0000000001s", DurationError::TooFine),
             ("0.00000000000000000000001s", DurationError::TooFine),
-            ("25h", DurationError::TooLong),
+            ("87601h", DurationError::TooLong),
             ("99999999999999999999999999999h", DurationError::TooLong),
             ("18446744073709551615h", DurationError::TooLong),
         ];

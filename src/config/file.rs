@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use toml::Spanned;
 
+use super::dns::file::{self as dns, DnsFile};
+
 /// A text and its place.
 pub(super) type Text = Spanned<String>;
 
@@ -21,6 +23,7 @@ pub(super) struct File {
     pub dmz: Option<Spanned<DmzFile>>,
     pub check: Vec<Spanned<CheckFile>>,
     pub record: Option<Spanned<RecordFile>>,
+    pub dns: Option<Spanned<DnsFile>>,
 }
 
 /// `[lan]`
@@ -106,19 +109,20 @@ pub(super) struct Section {
 }
 
 /// Every section.
-pub(super) fn sections() -> [Section; 6] {
-    [
+pub(super) fn sections() -> Vec<Section> {
+    let site = [
         Section { path: "", title: "the top of the file", keys: keys_of::<File>() },
         Section { path: "lan", title: "[lan]", keys: keys_of::<LanFile>() },
         Section { path: "lan.key", title: "lan.key", keys: keys_of::<KeyFile>() },
         Section { path: "dmz", title: "[dmz]", keys: keys_of::<DmzFile>() },
         Section { path: "check", title: "[[check]]", keys: keys_of::<CheckFile>() },
         Section { path: "record", title: "[record]", keys: keys_of::<RecordFile>() },
-    ]
+    ];
+    site.into_iter().chain(dns::sections()).collect()
 }
 
 /// The field names that `T` asks a deserializer for.
-fn keys_of<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(super) fn keys_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut keys: &'static [&'static str] = &[];
     // The asker always fails once it has seen the names.
     let _ = T::deserialize(Asker(&mut keys));

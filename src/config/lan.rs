@@ -64,6 +64,11 @@ impl Checker<'_> {
 
     fn interface(&mut self, interface: Option<&Text>, section: Range<usize>) -> Option<String> {
         let Some(interface) = interface else { return self.missing("lan", section, "interface = \"eth0\"") };
+        self.interface_name(interface)
+    }
+
+    /// A name that an interface can have.
+    pub fn interface_name(&mut self, interface: &Text) -> Option<String> {
         let name = interface.get_ref();
         let odd = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > MAX_INTERFACE || name == "." || name == ".." || name.contains(odd) {

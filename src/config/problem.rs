@@ -129,11 +129,20 @@ fn line(file: &str, text: &str, problem: &Problem) -> String {
 
 /// `text` with every passphrase replaced by stars of the same length, because pictures end in logs.
 fn masked(text: &str) -> String {
-    text.split_inclusive('\n').map(mask_line).collect()
+    let mut dns = false;
+    let mask = |line| {
+        if str::starts_with(line, '[') {
+            dns = line.trim_start_matches('[').starts_with("dns");
+        }
+        mask_line(line, dns)
+    };
+    text.split_inclusive('\n').map(mask).collect()
 }
 
-fn mask_line(line: &str) -> String {
-    let start = line.find("passphrase").or_else(|| bare_key(line)).and_then(|key| {
+/// In `[dns]` a bare `key` is the name of one.
+fn mask_line(line: &str, dns: bool) -> String {
+    let secret = if dns { bare(line, "secret") } else { bare(line, "key") };
+    let start = line.find("passphrase").or_else(|| line.find("base64")).or(secret).and_then(|key| {
         let quote = line.get(key..)?.find(['"', '\''])?;
         Some(key + quote + 1)
     });
@@ -147,10 +156,10 @@ fn mask_line(line: &str) -> String {
     masked
 }
 
-/// Where `key = "…"` starts: the mistake of writing the passphrase where its table belongs.
-fn bare_key(line: &str) -> Option<usize> {
-    let start = line.find("key")?;
-    let value = line.get(start + "key".len()..)?.trim_start().strip_prefix('=')?.trim_start();
+/// Where `key = "…"` starts: the mistake of writing the secret where its table belongs.
+fn bare(line: &str, key: &str) -> Option<usize> {
+    let start = line.find(key)?;
+    let value = line.get(start + key.len()..)?.trim_start().strip_prefix('=')?.trim_start();
     value.starts_with(['"', '\'']).then_some(start)
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dns::Dns;
 use crate::election::{Prefer, Role, Timing};
 use crate::units::Priority;
 use crate::wire::DmzAddresses;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub checks: Vec<Check>,
     /// Where inputs are recorded, if they are.
     pub record: Option<PathBuf>,
+    /// What is served and registered in the DNS, if anything is.
+    pub dns: Option<Dns>,
 }
 
 /// How members find each other.

@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub state_home: PathBuf,
     /// What is wrong with a key file, if anything.
     pub inspect_key: fn(&Path) -> Result<(), KeyFault>,
+    /// Reads a small file that the text names.
+    pub read: fn(&Path) -> std::io::Result<String>,
 }
 
 /// What is wrong with a key file.
@@ -51,6 +53,7 @@ impl Surroundings {
                 || absolute("STATE_DIRECTORY").is_some_and(|path| path == Path::new(SYSTEM_STATE)),
             state_home: absolute("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")),
             inspect_key,
+            read,
         }
     }
 
@@ -63,6 +66,12 @@ impl Surroundings {
     pub(super) fn control(&self, state: &Path) -> PathBuf {
         if self.root { PathBuf::from("/run/gatehouse/control.sock") } else { state.join("control.sock") }
     }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_KEY_FILE).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn inspect_key(path: &Path) -> Result<(), KeyFault> {

@@ -52,6 +52,7 @@ pub use settings::{JIFFY, Prefer, Role, Settings, Timing, TimingError};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::random::Random;
 use crate::units::{Health, Mac, NodeId, Priority, Term, Time};
 use crate::wire::{Datagram, MemberInfo, Message, Nonce};
 
@@ -102,7 +103,7 @@ impl Machine {
             health: Health::FULL,
             roster: Roster::default(),
             pace: Pace::default(),
-            random: Random(seed),
+            random: Random::new(seed),
             announcing: None,
             granting: false,
             longest_lease: settings.timing.lease,
@@ -304,7 +305,7 @@ impl Machine {
     }
 
     fn nonce(&mut self) -> Nonce {
-        Nonce(self.random.next())
+        Nonce(self.random.draw())
     }
 
     fn to_group(&self, message: Message) -> Effect {
@@ -326,24 +327,4 @@ struct Sender {
     node: NodeId,
     address: SocketAddr,
     term: Term,
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): spreads datagrams in time and numbers questions.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    /// A duration below `span`, evenly spread.
-    fn below(&mut self, span: Duration) -> Duration {
-        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(if nanos == 0 { 0 } else { self.next() % nanos })
-    }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use netconfig::{ApplyError, Event, Host, MacBytes, OpenError, Step, Watch};
 
-use super::perform::with_causes;
 use super::site::{Plan, wanted_of_kernel};
+use crate::causes::with_causes;
 use crate::clock;
 use crate::election::Role;
 

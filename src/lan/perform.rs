@@ -6,6 +6,7 @@ use super::kernel::Kernel;
 use super::sockets::Sockets;
 use super::warnings::Warnings;
 use super::{Counts, Warning};
+use crate::causes::with_causes;
 use crate::clock;
 use crate::election::{Dest, Effect, Failure, Note};
 use crate::units::{Term, Time};
@@ -21,9 +22,6 @@ pub(super) struct Means {
     pub outbox: Outbox,
     pub counts: Counts,
     pub warnings: Warnings,
-    /// The last datagram of the list that is performed. Said to somebody else, it is the same datagram: one signature
-    /// made, and one checked by who hears both.
-    pub said: Option<(Term, Message, Vec<u8>)>,
     /// When the address's lifetime is renewed next; none while it is off.
     pub refresh_at: Option<Time>,
 }
@@ -40,7 +38,6 @@ pub(super) struct Outcome {
 impl Means {
     pub(super) async fn perform(&mut self, effects: Vec<Effect>) -> Outcome {
         let mut outcome = Outcome::default();
-        self.said = None;
         for effect in effects {
             if let Err(failure) = self.perform_one(effect, &mut outcome).await {
                 outcome.failed = Some(failure);
@@ -74,7 +71,7 @@ impl Means {
                 self.set_lease(lease).await;
                 Ok(())
             }
-            Effect::Send { to, term, message, not_after } => self.send(to, term, message, not_after),
+            Effect::Send { to, term, message, not_after } => self.send(to, term, &message, not_after),
             Effect::Announce => {
                 self.announce();
                 Ok(())
@@ -97,9 +94,8 @@ impl Means {
         }
     }
 
-    fn send(&mut self, to: Dest, term: Term, message: Message, not_after: Option<Time>) -> Result<(), Failure> {
-        let said = self.said.take().filter(|(before, last, _)| *before == term && *last == message);
-        let bytes = said.map_or_else(|| self.outbox.seal(term, &message), |(_, _, bytes)| bytes);
+    fn send(&mut self, to: Dest, term: Term, message: &Message, not_after: Option<Time>) -> Result<(), Failure> {
+        let bytes = self.outbox.seal(term, message);
         // Looked at as late as possible: this thread may have been stopped at any point before.
         if not_after.is_some_and(|limit| clock::now() > limit) {
             // The group's beacon is the one that counts; a copy for one member is not worth a failure.
@@ -110,7 +106,6 @@ impl Means {
             (Some(sockets), Dest::Unicast(address)) => sockets.send_to(&bytes, address),
             (None, _) => Err(std::io::ErrorKind::NotConnected.into()),
         };
-        self.said = Some((term, message, bytes));
         match sent {
             Ok(()) => self.counts.sent += 1,
             Err(error) => {
@@ -170,16 +165,4 @@ impl Means {
             _ => {}
         }
     }
-}
-
-/// An error with everything that caused it, on one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gatehouse::config::{KeyFault, Surroundings, parse_within};
+use gatehouse::config::{KeyFault, Surroundings, parse_dns_within, parse_within};
 
 use super::{case_file, golden};
 
@@ -18,6 +18,14 @@ fn configurations() {
             Some("short.key") => Err(KeyFault::TooShort),
             _ => Ok(()),
         },
+        read: |path| match path.file_name().and_then(|name| name.to_str()) {
+            Some("bind.key") => {
+                Ok("key \"k1\" {\n\talgorithm hmac-sha256;\n\tsecret \"MDEyMzQ1Njc4OWFiY2RlZg==\";\n};\n".to_owned())
+            }
+            Some("damaged.key") => Ok("key \"k1\" {\n\talgorithm hmac-sha256;\n\tsecret !\n".to_owned()),
+            Some("bare.key") => Ok("MDEyMzQ1Njc4OWFiY2RlZg==\n".to_owned()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        },
     };
     let entries = std::fs::read_dir(case_file("config")).unwrap().map(|entry| entry.unwrap().path());
     let mut inputs: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
@@ -26,12 +34,15 @@ fn configurations() {
     for path in inputs {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let parsed = parse_within(&text, &format!("/etc/{name}.toml"), &surroundings);
-        assert_eq!(parsed.is_ok(), name.starts_with("good-"), "{name}: {parsed:#?}");
-        let outcome = match parsed {
-            Ok(settings) => format!("{settings:#?}\n"),
-            Err(error) => format!("{error}\n\n{}", error.picture(false)),
+        let file = format!("/etc/{name}.toml");
+        // A file of DNS alone says so in its name.
+        let parsed = if name.contains("dns-") {
+            parse_dns_within(&text, &file, &surroundings).map(|settings| format!("{settings:#?}\n"))
+        } else {
+            parse_within(&text, &file, &surroundings).map(|settings| format!("{settings:#?}\n"))
         };
+        assert_eq!(parsed.is_ok(), name.starts_with("good-"), "{name}: {parsed:#?}");
+        let outcome = parsed.unwrap_or_else(|error| format!("{error}\n\n{}", error.picture(false)));
         golden(&format!("config/{name}.expected"), &outcome);
     }
 }

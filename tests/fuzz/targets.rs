@@ -91,6 +91,7 @@ fn config_parse(input: &[u8]) {
         root: true,
         state_home: PathBuf::from("/var/lib"),
         inspect_key: |_| Ok(()),
+        read: |_| Err(std::io::ErrorKind::NotFound.into()),
     };
     match parse_within(&String::from_utf8_lossy(input), "gatehouse.toml", &surroundings) {
         Ok(settings) => assert_eq!(settings.lan.timing.checked(), Ok(settings.lan.timing)),

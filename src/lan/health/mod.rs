@@ -3,7 +3,6 @@
 //! `verdict` and `dns` are pure, `probes` and `command` touch the world. Each check is a task of its own on the
 //! daemon's ordinary runtime, so that a slow one delays nobody, least of all the beacons.
 
-mod command;
 pub mod dns;
 mod probes;
 #[cfg(test)]

@@ -15,9 +15,9 @@ use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::command;
 use super::dns::{Question, Reply};
 use crate::clock;
+use crate::command;
 use crate::config::CheckProbe;
 use crate::units::Mac;
 
