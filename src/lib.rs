@@ -3,13 +3,17 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod api;
+pub mod causes;
 pub mod cli;
 pub mod clock;
+pub mod cloud;
+pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod election;
 pub mod lan;
 pub mod notify;
+pub mod random;
 pub mod units;
 pub mod wire;

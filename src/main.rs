@@ -6,5 +6,5 @@ use gatehouse::cli::Programs;
 use gatehouse::daemon;
 
 fn main() -> ExitCode {
-    gatehouse::cli::main(Programs { run: daemon::run, replay: daemon::replay })
+    gatehouse::cli::main(Programs { run: daemon::run, serve: daemon::serve_dns, replay: daemon::replay })
 }

@@ -33,7 +33,7 @@ impl Site {
         let (history, kept) = watch::channel(Arc::new((1..=20).map(event).collect::<Vec<_>>()));
         let (commands, mut requests) = mpsc::channel(4);
         let (stop, stopped) = oneshot::channel::<()>();
-        let door = Door { status, history: kept, commands };
+        let door = Door { status: Some(status), dns: watch::channel(None).1, history: kept, commands };
         let socket = folder.join("control.sock");
         let listener = runtime.block_on(async { api::bind(&socket) }).unwrap();
         runtime.spawn(api::serve(listener, door, async {

@@ -2,13 +2,19 @@
 
 use std::fmt::{self, Write};
 
+use super::dns::{self, model::DnsStatus};
 use super::model::{Counters, RoleName, Status};
 
 /// Every metric, each family with its help and type.
-pub(super) fn render(status: &Status) -> String {
+pub(super) fn render(status: Option<&Status>, dns: Option<&DnsStatus>) -> String {
     let mut page = Page::default();
-    gauges(&mut page, status);
-    counts(&mut page, &status.counters);
+    if let Some(status) = status {
+        gauges(&mut page, status);
+        counts(&mut page, &status.counters);
+    }
+    if let Some(dns) = dns {
+        dns::metrics::add(&mut page, dns);
+    }
     page.text
 }
 
@@ -86,32 +92,32 @@ fn counts(page: &mut Page, counters: &Counters) {
 
 /// A page under way, and the family that its next samples belong to.
 #[derive(Default)]
-struct Page {
+pub(super) struct Page {
     text: String,
     family: &'static str,
 }
 
 impl Page {
-    fn gauge(&mut self, name: &'static str, help: &str) {
+    pub(super) fn gauge(&mut self, name: &'static str, help: &str) {
         self.family(name, help, "gauge");
     }
 
-    fn counter(&mut self, name: &'static str, help: &str, count: u64) {
+    pub(super) fn counter(&mut self, name: &'static str, help: &str, count: u64) {
         self.family(name, help, "counter");
         self.plain(Number::Count(count));
     }
 
-    fn family(&mut self, name: &'static str, help: &str, kind: &str) {
+    pub(super) fn family(&mut self, name: &'static str, help: &str, kind: &str) {
         self.family = name;
         self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
-    fn plain(&mut self, number: Number) {
+    pub(super) fn plain(&mut self, number: Number) {
         let name = self.family;
         self.put(format_args!("{name} {number}\n"));
     }
 
-    fn sample(&mut self, labels: &[(&str, &str)], number: Number) {
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], number: Number) {
         let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
         let (name, labels) = (self.family, labels.join(","));
         self.put(format_args!("{name}{{{labels}}} {number}\n"));
@@ -128,7 +134,7 @@ fn escaped(value: &str) -> String {
 }
 
 /// A sample's value.
-enum Number {
+pub(super) enum Number {
     Count(u64),
     /// Milliseconds, shown as seconds.
     Seconds(u64),
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn the_page_says_what_the_status_says() {
         let counters = Counters { sent: 1 << 60, send_failed: 5, takeovers: 3, forged: 7, ..Counters::default() };
-        let samples = parse(&render(&Status { counters, ..status() }));
+        let samples = parse(&render(Some(&Status { counters, ..status() }), None));
         let value = |series: &str| samples.get(series).copied();
         assert_eq!(value("gatehouse_holder"), Some(1.0));
         assert_eq!(value("gatehouse_role{role=\"holder\"}"), Some(1.0));
@@ -208,7 +214,7 @@ mod tests {
     fn a_name_cannot_break_out_of_its_label() {
         let mut status = status();
         status.checks[0].name = "a\"} 1\nb\\".to_owned();
-        let page = render(&status);
+        let page = render(Some(&status), None);
         assert!(page.contains(r#"gatehouse_check_passing{check="a\"} 1\nb\\"} 1"#), "{page}");
         parse(&page);
     }

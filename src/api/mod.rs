@@ -7,6 +7,7 @@
 //! **Invariant:** nothing here waits for the daemon except a command that asks for an answer, and the daemon never
 //! waits for anything here: a reader that is too slow misses events and is told how many.
 
+pub mod dns;
 mod events;
 mod metrics;
 pub mod model;
@@ -22,16 +23,19 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::dns::DnsDoor;
 use model::{Event, Refusal, Status};
 pub use router::router;
 pub use server::serve;
 pub use socket::{BindError, bind};
 
 /// What the daemon publishes and takes: everything the API needs of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Door {
-    /// The newest status; always there.
-    pub status: watch::Receiver<Arc<Status>>,
+    /// The newest status of the site; none where DNS is served without one.
+    pub status: Option<watch::Receiver<Arc<Status>>>,
+    /// The DNS server, while the configuration has one.
+    pub dns: watch::Receiver<Option<DnsDoor>>,
     /// The last events, oldest first, with ids that follow each other. Also how readers hear of new ones: the ids
     /// tell a slow one how many it missed.
     pub history: watch::Receiver<Arc<Vec<Event>>>,

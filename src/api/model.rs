@@ -101,7 +101,7 @@ pub struct Event {
     pub id: u64,
     /// When, milliseconds since 1970.
     pub at_ms: u64,
-    /// What kind: `role`, `takeover`, `holder`, `joined`, `left`, `stranger`, `late-beacon`, `health`, `config`; and
+    /// What kind: `role`, `takeover`, `holder`, `joined`, `left`, `stranger`, `late-beacon`, `health`, `config`, `dns`; and
     /// `missed` in place of events that this reader was too slow for, with the id of the last one missed.
     pub kind: String,
     /// One sentence for people.
@@ -152,7 +152,7 @@ pub struct Counters {
 pub struct Refusal {
     /// A short code that scripts can rely on: `not-holder`, `nobody-to-take-it`, `invalid-configuration`,
     /// `restart-needed`, `failed` from the daemon; `unavailable`, `timeout`, `stopping` when it cannot answer;
-    /// `bad-query`, `not-found`, `wrong-method`, `too-long`, `too-many-readers` for the request itself.
+    /// `no-site`, `no-dns` and `no-zone` for what is not here; `bad-query`, `not-found`, `wrong-method`, `too-long`, `too-many-readers` for the request itself.
     pub error: String,
     /// One sentence for people, with what to do.
     pub message: String,

@@ -4,7 +4,7 @@
 
 use utoipa::OpenApi;
 
-use super::router;
+use super::{dns, router};
 
 /// What `GET /v1/openapi.json` answers.
 pub(super) const DOCUMENT: &str = include_str!("openapi.json");
@@ -23,6 +23,12 @@ pub(super) const DOCUMENT: &str = include_str!("openapi.json");
         router::stream_events,
         router::give_up,
         router::reload,
+        dns::status,
+        dns::zones,
+        dns::records,
+        dns::export,
+        dns::transfer,
+        dns::query_log,
         router::description,
         router::show_metrics,
         router::healthz,

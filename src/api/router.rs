@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Json, Router};
 use hyper::body::Body as _;
 use tokio::sync::{Semaphore, oneshot};
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::events::{self, EventsQuery};
 use super::model::{Event, Member, Refusal, Status};
-use super::{Command, Door, metrics, openapi};
+use super::{Command, Door, dns, metrics, openapi};
 
 /// Readers that stay on `/v1/events` at once; half of the connections, so that they never lock a command out.
 pub(super) const MAX_FOLLOWERS: usize = super::server::MAX_CONNECTIONS / 2;
@@ -28,7 +28,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 const TEXT: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
-const NDJSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/x-ndjson")];
+pub(super) const NDJSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/x-ndjson")];
 const PROMETHEUS: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
 
 /// Every endpoint, answering from `door`.
@@ -43,13 +43,19 @@ pub fn router(door: Door) -> Router {
 }
 
 /// The paths; the description in `openapi.json` has the same ones.
-pub(super) fn routes() -> [(&'static str, MethodRouter<Shared>); 8] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<Shared>); 14] {
     [
         ("/v1/status", get(status)),
         ("/v1/members", get(members)),
         ("/v1/events", get(stream_events)),
         ("/v1/give-up", post(give_up)),
         ("/v1/reload", post(reload)),
+        ("/v1/dns", get(dns::status)),
+        ("/v1/dns/zones", get(dns::zones)),
+        ("/v1/dns/zones/{zone}/records", get(dns::records)),
+        ("/v1/dns/zones/{zone}/export", get(dns::export)),
+        ("/v1/dns/zones/{zone}/transfer", post(dns::transfer)),
+        ("/v1/dns/query-log", put(dns::query_log)),
         ("/v1/openapi.json", get(description)),
         ("/metrics", get(show_metrics)),
         ("/healthz", get(healthz)),
@@ -59,22 +65,26 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<Shared>); 8] {
 /// What all requests share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    door: Door,
+    pub(super) door: Door,
     followers: Arc<Semaphore>,
 }
 
 /// Who holds, who else is there, and what is wrong.
-#[utoipa::path(get, tag = "site", path = "/v1/status", responses((status = 200, body = Status, description = "As this member sees it now")))]
-pub(super) async fn status(State(shared): State<Shared>) -> Response {
-    let status = Arc::clone(&shared.door.status.borrow());
-    Json(&*status).into_response()
+#[utoipa::path(get, tag = "site", path = "/v1/status", responses(
+    (status = 200, body = Status, description = "As this member sees it now"),
+    (status = 404, body = Refusal, description = "DNS is served here without a site"),
+))]
+pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Refused> {
+    Ok(Json(&*site(&shared)?).into_response())
 }
 
 /// The site's members.
-#[utoipa::path(get, tag = "site", path = "/v1/members", responses((status = 200, body = [Member], description = "Ordered by name; the same as in the status")))]
-pub(super) async fn members(State(shared): State<Shared>) -> Response {
-    let status = Arc::clone(&shared.door.status.borrow());
-    Json(&status.members).into_response()
+#[utoipa::path(get, tag = "site", path = "/v1/members", responses(
+    (status = 200, body = [Member], description = "Ordered by name; the same as in the status"),
+    (status = 404, body = Refusal, description = "DNS is served here without a site"),
+))]
+pub(super) async fn members(State(shared): State<Shared>) -> Result<Response, Refused> {
+    Ok(Json(&site(&shared)?.members).into_response())
 }
 
 /// What happened, and with `follow=true` what happens: one JSON object a line.
@@ -131,14 +141,24 @@ pub(super) async fn description() -> impl IntoResponse {
 /// Counts and gauges for Prometheus.
 #[utoipa::path(get, tag = "site", path = "/metrics", responses((status = 200, body = String, content_type = "text/plain", description = "Text exposition format 0.0.4")))]
 pub(super) async fn show_metrics(State(shared): State<Shared>) -> impl IntoResponse {
-    let status = Arc::clone(&shared.door.status.borrow());
-    (PROMETHEUS, metrics::render(&status))
+    let status = shared.door.status.as_ref().map(|status| Arc::clone(&status.borrow()));
+    let dns = shared.door.dns.borrow().as_ref().map(dns::current);
+    (PROMETHEUS, metrics::render(status.as_deref(), dns.as_ref()))
 }
 
 /// Whether the daemon answers at all.
 #[utoipa::path(get, tag = "site", path = "/healthz", responses((status = 200, body = String, content_type = "text/plain", description = "`ok`")))]
 pub(super) async fn healthz() -> impl IntoResponse {
     (TEXT, "ok\n")
+}
+
+/// The site's status, where there is a site.
+fn site(shared: &Shared) -> Result<Arc<Status>, Refused> {
+    let status = shared.door.status.as_ref().map(|status| Arc::clone(&status.borrow()));
+    status.ok_or_else(|| {
+        let message = "this daemon serves DNS and no site: `gatehouse dns status` says how it goes".to_owned();
+        Refused::new(StatusCode::NOT_FOUND, "no-site", message)
+    })
 }
 
 /// Puts a command to the daemon and waits for its answer; its own refusal gets `status`.
@@ -188,7 +208,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn new(status: StatusCode, error: &str, message: String) -> Refused {
+    pub(super) fn new(status: StatusCode, error: &str, message: String) -> Refused {
         Refused { status, refusal: Refusal { error: error.to_owned(), message } }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ::dns::server::Server;
+use ::dns::settings::{Peer, Settings, Source, ZoneSettings};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -15,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use utoipa::OpenApi;
 
+use super::dns::{DnsDoor, model::DnsStatus, model::ZoneStatus};
 use super::model::{CheckStatus, Counters, Event, Member, Refusal, RoleName, Status};
 use super::router::{MAX_FOLLOWERS, routes};
 use super::server::MAX_CONNECTIONS;
@@ -58,6 +61,30 @@ fn event(id: u64) -> Event {
     Event { id, at_ms: 0, kind: "role".into(), text: format!("event {id}"), term: 7, gap_ms: None }
 }
 
+/// A server of one zone that nobody can reach.
+fn dns(folder: &Path) -> DnsDoor {
+    let zone = ZoneSettings {
+        apex: "dyn.test".parse().expect("a name"),
+        source: Source::Primary { file: None },
+        transfer: Default::default(),
+        notify: Vec::new(),
+        update: Vec::new(),
+        aliases: Vec::new(),
+        dnssec: None,
+    };
+    // Nobody answers there.
+    let nobody = Peer { address: "127.0.0.1:1".parse().expect("an address"), key: None };
+    let secondary = ZoneSettings {
+        apex: "sec.test".parse().expect("a name"),
+        source: Source::Secondary { primaries: vec![nobody] },
+        ..zone.clone()
+    };
+    let settings = Settings { state: folder.join("dns"), zones: vec![zone, secondary], ..Settings::default() };
+    let server = Server::start(settings, &tokio::runtime::Handle::current()).expect("a server");
+    let status = DnsStatus { config: "/etc/gatehouse.toml".to_owned(), ..DnsStatus::default() };
+    DnsDoor { status: watch::channel(Arc::new(status)).1, server: Some(Arc::new(server)) }
+}
+
 /// A served door and the daemon's end of it.
 struct Fixture {
     folder: PathBuf,
@@ -77,7 +104,12 @@ impl Fixture {
         let (history, kept) = watch::channel(Arc::new((3..=5).map(event).collect::<Vec<_>>()));
         let (command_tx, commands) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel::<()>();
-        let door = Door { status, history: kept, commands: command_tx };
+        let door = Door {
+            status: Some(status),
+            dns: watch::channel(Some(dns(&folder))).1,
+            history: kept,
+            commands: command_tx,
+        };
         let listener = bind(&socket).expect("a socket");
         let server = tokio::spawn(serve(listener, door, async {
             let _ = stopped.await;
@@ -331,10 +363,36 @@ async fn every_described_path_answers_as_described_and_no_other_exists() {
         for (method, operation) in methods {
             let mut fixture = Fixture::new();
             let _daemon = fixture.answer(Ok(()));
-            let (code, body) = fixture.request(&method.to_uppercase(), &path).await;
+            let asked = path
+                .replace("{zone}/transfer", "sec.test/transfer")
+                .replace("{zone}", "dyn.test")
+                .replace("query-log", "query-log?on=true");
+            let (code, body) = fixture.request(&method.to_uppercase(), &asked).await;
             let response = &operation["responses"][code.to_string()];
             assert!((200..300).contains(&code) && response.is_object(), "{method} {path}: {code}");
             assert_eq!(response.get("content").is_some(), !body.is_empty(), "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn zones_and_records_are_those_that_are_answered() {
+    let fixture = Fixture::new();
+    let (_, zones) = fixture.request("GET", "/v1/dns/zones").await;
+    let zones: Vec<ZoneStatus> = serde_json::from_str(&zones).expect("zones");
+    assert_eq!(zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>(), ["dyn.test", "sec.test"]);
+    let (code, records) = fixture.request("GET", "/v1/dns/zones/dyn.test/records?type=SOA").await;
+    assert!(code == 200 && records.lines().count() == 1, "{records}");
+    let (_, file) = fixture.request("GET", "/v1/dns/zones/dyn.test/export").await;
+    assert!(file.contains("SOA"), "{file}");
+    for (path, code) in [
+        ("/v1/dns/zones/other.test/records", 404),
+        ("/v1/dns/zones/dyn.test/records?type=NONE", 400),
+        ("/v1/dns/zones/dyn.test/records?name=a..b", 400),
+    ] {
+        assert_eq!(fixture.request("GET", path).await.0, code, "{path}");
+    }
+    fixture.request("PUT", "/v1/dns/query-log?on=true").await;
+    let (_, status) = fixture.request("GET", "/v1/dns").await;
+    assert!(serde_json::from_str::<DnsStatus>(&status).expect("a status").query_log);
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::dns::DnsCommand;
 use crate::demo::DemoArgs;
 
 /// Where the system's daemon has its configuration.
-const DEFAULT_CONFIG: &str = "/etc/gatehouse/gatehouse.toml";
+pub(super) const DEFAULT_CONFIG: &str = "/etc/gatehouse/gatehouse.toml";
 
 /// Keeps one LAN address alive on several machines.
 #[derive(Debug, Parser)]
@@ -159,6 +160,11 @@ Examples:
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Serve DNS, look at zones, and change them
+    Dns {
+        #[command(subcommand)]
+        command: DnsCommand,
+    },
     /// Replay what a daemon recorded, and say what it decided and why
     #[command(
         long_about = "Steps the election through a record (`[record] file` in the configuration makes one) and prints \
@@ -219,8 +225,22 @@ Examples:
     /// Print a configuration with every key explained
     #[command(after_help = "\
 Examples:
-  gatehouse config example | sudo tee /etc/gatehouse/gatehouse.toml")]
-    Example,
+  gatehouse config example | sudo tee /etc/gatehouse/gatehouse.toml
+  gatehouse config example dns >> site.toml")]
+    Example {
+        /// Of which part
+        #[arg(default_value = "site")]
+        part: Example,
+    },
+}
+
+/// A part of the configuration that has an example of its own.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Example {
+    /// A member of a site
+    Site,
+    /// `[dns]`
+    Dns,
 }
 
 /// How to print.

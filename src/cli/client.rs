@@ -17,8 +17,8 @@ use crate::api::model::{Event, Refusal};
 
 /// An answer is at most this long; a status of 1,000 members has a tenth of it.
 const MAX_ANSWER: usize = 4 << 20;
-/// One event is at most this long.
-const MAX_LINE: usize = 64 << 10;
+/// One line is at most this long: a record of 64 KiB, escaped.
+const MAX_LINE: usize = 512 << 10;
 /// A living daemon answers at once, a command takes it as long as the API waits for it (30 s).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(35);
@@ -92,14 +92,31 @@ impl Client {
         within(COMMAND_TIMEOUT, &self.control, self.request(Method::POST, path)).await.map(drop)
     }
 
+    /// Sets what is at `path`, and answers with how it is then.
+    ///
+    /// # Errors
+    /// No daemon, or its refusal.
+    pub async fn put<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let body =
+            within(ANSWER_TIMEOUT, &self.control, async { Ok(collect(self.request(Method::PUT, path).await?).await) });
+        serde_json::from_slice(&body.await??).map_err(|error| Error::Strange(error.into()))
+    }
+
+    /// Opens what is at `path` to be read as it comes.
+    ///
+    /// # Errors
+    /// No daemon, or its refusal.
+    pub async fn lines(&self, path: &str) -> Result<Lines, Error> {
+        let response = within(ANSWER_TIMEOUT, &self.control, self.request(Method::GET, path)).await?;
+        Ok(Lines { body: response.into_body(), buffer: Vec::new(), read: 0 })
+    }
+
     /// Opens the stream of events; `query` is the part after the question mark.
     ///
     /// # Errors
     /// No daemon, or its refusal.
     pub async fn events(&self, query: &str) -> Result<Events, Error> {
-        let path = format!("/v1/events?{query}");
-        let response = within(ANSWER_TIMEOUT, &self.control, self.request(Method::GET, &path)).await?;
-        Ok(Events { body: response.into_body(), buffer: Vec::new() })
+        Ok(Events(self.lines(&format!("/v1/events?{query}")).await?))
     }
 
     /// Sends one request, and answers with what is a success.
@@ -126,10 +143,7 @@ impl Client {
 
 /// Events as they come.
 #[derive(Debug)]
-pub struct Events {
-    body: Incoming,
-    buffer: Vec<u8>,
-}
+pub struct Events(Lines);
 
 impl Events {
     /// The next event; none when the daemon ended the stream.
@@ -137,20 +151,52 @@ impl Events {
     /// # Errors
     /// The connection broke or carries something else.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        let Some(line) = self.0.next_line().await? else { return Ok(None) };
+        serde_json::from_slice(&line).map(Some).map_err(|error| Error::Strange(error.into()))
+    }
+}
+
+/// An answer that is read as it comes.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    /// What came and is not given out yet, from `read` on.
+    buffer: Vec<u8>,
+    read: usize,
+}
+
+impl Lines {
+    /// The next line, without its end; none when all was read.
+    ///
+    /// # Errors
+    /// The connection broke, or a line is longer than any should be.
+    pub async fn next_line(&mut self) -> Result<Option<Vec<u8>>, Error> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let event = serde_json::from_slice(&self.buffer[..end]).map_err(|error| Error::Strange(error.into()));
-                self.buffer.drain(..=end);
-                return event.map(Some);
+            let unread = self.buffer.get(self.read..).unwrap_or_default();
+            if let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+                let line = unread.get(..end).unwrap_or_default().to_vec();
+                self.read += end + 1;
+                return Ok(Some(line));
             }
-            if self.buffer.len() > MAX_LINE {
-                return Err(Error::Strange("an event without an end".into()));
+            if unread.len() > MAX_LINE {
+                return Err(Error::Strange("a line without an end".into()));
             }
-            match self.body.frame().await.transpose()? {
-                Some(frame) => self.buffer.extend(frame.into_data().unwrap_or_default()),
+            self.buffer.drain(..self.read);
+            self.read = 0;
+            match self.next_piece().await? {
+                Some(piece) => self.buffer.extend(piece),
                 None => return Ok(None),
             }
         }
+    }
+
+    /// The next octets as they came; none when all was read.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn next_piece(&mut self) -> Result<Option<Bytes>, Error> {
+        let frame = self.body.frame().await.transpose()?;
+        Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::Output;
+use super::args::{Example, Output};
 use super::paint::{Paint, clean};
-use crate::config::{self, ConfigError, EXAMPLE, Problem, Settings};
+use crate::config::{self, Checked, ConfigError, Dns, EXAMPLE, EXAMPLE_DNS, Problem, Settings};
 
 /// The answer of `config check --json`.
 #[derive(Debug, Serialize)]
@@ -30,22 +30,29 @@ struct Place {
 
 /// Reads the configuration as the daemon would. What is wrong with it is the error.
 pub fn check(file: &Path, output: Output) -> anyhow::Result<()> {
-    let checked = config::load(file);
+    let checked = config::check(file);
     if output.json {
         let problems = checked.as_ref().err().map_or_else(Vec::new, places);
         let verdict = Verdict { file: file.display().to_string(), ok: problems.is_empty(), problems };
         return super::print(output, &verdict, |_| String::new())
             .and(checked.map(drop).map_err(|_| super::Told.into()));
     }
-    let settings = checked?;
+    let summary = match checked? {
+        Checked::Member(settings) => summary(&settings),
+        Checked::Dns(settings) => format!("for `gatehouse dns serve`: {}", summary_of_dns(&settings.dns)),
+    };
     let paint = Paint::detect();
-    writeln!(io::stdout(), "{} {}", paint.good(&format!("{} is right:", file.display())), summary(&settings))?;
+    writeln!(io::stdout(), "{} {summary}", paint.good(&format!("{} is right:", file.display())))?;
     Ok(())
 }
 
 /// Prints a configuration to start from.
-pub fn example() -> anyhow::Result<()> {
-    Ok(io::stdout().write_all(EXAMPLE.as_bytes())?)
+pub fn example(part: Example) -> anyhow::Result<()> {
+    let text = match part {
+        Example::Site => EXAMPLE,
+        Example::Dns => EXAMPLE_DNS,
+    };
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 fn summary(settings: &Settings) -> String {
@@ -58,7 +65,22 @@ fn summary(settings: &Settings) -> String {
         1 => "1 health check".to_owned(),
         count => format!("{count} health checks"),
     };
-    format!("{name} shares {dmz} on {interface}, a beacon every {:?}, {checks}", settings.lan.timing.beacon)
+    let beacon = settings.lan.timing.beacon;
+    let dns = settings.dns.as_ref().map_or_else(String::new, |dns| format!(", {}", summary_of_dns(dns)));
+    format!("{name} shares {dmz} on {interface}, a beacon every {beacon:?}, {checks}{dns}")
+}
+
+fn summary_of_dns(dns: &Dns) -> String {
+    let zones = match dns.server.zones.len() {
+        0 => "no zone".to_owned(),
+        1 => "1 zone".to_owned(),
+        count => format!("{count} zones"),
+    };
+    let register = dns.register.as_ref();
+    let register = register.map_or_else(String::new, |register| {
+        format!(", registered in {} at {}", clean(&register.zone.to_string()), register.server)
+    });
+    format!("DNS for {zones}{register}")
 }
 
 fn places(error: &ConfigError) -> Vec<Place> {

@@ -7,6 +7,7 @@
 mod args;
 pub mod client;
 mod config;
+mod dns;
 #[cfg(test)]
 mod fixture;
 mod manual;
@@ -23,7 +24,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::api::model::{Member, Status};
-use crate::config::{ConfigError, EXIT_CODE, Settings, default_control as own_control};
+use crate::config::{ConfigError, DnsSettings, EXIT_CODE, Settings, default_control as own_control};
 use args::{Cli, Command, ConfigCommand, EventsArgs, Output};
 use client::Client;
 use paint::Paint;
@@ -40,6 +41,8 @@ const SHORT_HISTORY: u64 = 10;
 pub struct Programs {
     /// The daemon, with its settings and the file they came from.
     pub run: fn(Settings, PathBuf) -> anyhow::Result<ExitCode>,
+    /// The DNS server without a site, in the same way.
+    pub serve: fn(DnsSettings, PathBuf) -> anyhow::Result<ExitCode>,
     /// Replays the record in a file.
     pub replay: fn(&Path) -> anyhow::Result<Replay>,
 }
@@ -75,12 +78,13 @@ fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
         Command::GiveUp(output) => wait(give_up(&client(), output))?,
         Command::Reload(output) => wait(reload(&client(), output))?,
         Command::Config { command: ConfigCommand::Check { file, output } } => config::check(&file, output)?,
-        Command::Config { command: ConfigCommand::Example } => config::example()?,
+        Command::Config { command: ConfigCommand::Example { part } } => config::example(part)?,
         Command::Replay { file, output } => {
             let Replay { text, json, same } = (programs.replay)(&file)?;
             print(output, &json, |_| text)?;
             return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
+        Command::Dns { command } => return dns::run(command, &client(), programs),
         Command::Completions { shell } => manual::completions(shell)?,
         Command::Man { out } => manual::pages(out.as_deref())?,
     }

@@ -3,7 +3,10 @@
 //! The site has a thread of its own (`lan/`); everything else, the API, the health checks, the files, lives on an
 //! ordinary runtime here, and may be slow without anybody losing the address.
 
+mod alone;
+mod dns;
 mod face;
+mod history;
 mod log;
 mod replay;
 mod running;
@@ -17,24 +20,39 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{self, Command, model::Refusal};
-use crate::config::{self, Settings};
+use crate::config::{self, DnsSettings, Settings};
 use crate::notify::{Notice, notify};
 pub use replay::replay;
 use running::{Running, STOP_WITHIN};
+
+/// Threads for work that waits for the disk: files, large zones, slow readers of them.
+const MAX_BLOCKING: usize = 16;
 
 /// Runs one member until SIGTERM or SIGINT; SIGHUP reads the configuration at `config_path` again.
 ///
 /// # Errors
 /// When the member cannot start; nothing was left behind.
 pub fn run(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitCode> {
+    within_runtime(serve(settings, config_path))
+}
+
+/// Runs a DNS server without a site, in the same way.
+///
+/// # Errors
+/// When it cannot start; nothing was left behind.
+pub fn serve_dns(settings: DnsSettings, config_path: PathBuf) -> anyhow::Result<ExitCode> {
+    within_runtime(alone::serve(settings, config_path))
+}
+
+fn within_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let _flush = log::start().context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(4)
+        .max_blocking_threads(MAX_BLOCKING)
         .enable_all()
         .build()
         .context("cannot start")?;
-    let code = runtime.block_on(serve(settings, config_path));
+    let code = runtime.block_on(work);
     // Work that hangs in the background must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(200));
     code
@@ -48,13 +66,16 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
 
     let listener = api::bind(&settings.control)?;
     let (commands, mut incoming) = mpsc::channel(16);
-    let mut running = Running::start(settings, commands).await?;
+    let mut running = Running::start(settings, &config_path, commands).await?;
     let (end_api, api_ended) = oneshot::channel::<()>();
     let api = tokio::spawn(api::serve(listener, running.door(), async {
         let _ = api_ended.await;
     }));
     notify(Notice::Ready(&running.line()));
     tracing::info!(name = running.settings().name, interface = running.settings().lan.interface, "running");
+
+    // A failure is shown in the status, and the site goes on.
+    let _ = running.serve_dns(&config_path).await;
 
     let asked = loop {
         tokio::select! {
@@ -77,6 +98,7 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
     };
     notify(Notice::Stopping);
     let done = running.stop().await;
+    running.stop_dns().await;
     let _ = end_api.send(());
     let _ = tokio::time::timeout(Duration::from_millis(200), api).await;
     match (asked, done) {
@@ -94,7 +116,7 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
 /// Reads the configuration again; an invalid one changes nothing and is shown until a valid one is read.
 async fn reload(running: &mut Running, path: &std::path::Path) -> Result<(), Refusal> {
     match config::load(path) {
-        Ok(settings) => running.reload(settings).await,
+        Ok(settings) => running.reload(settings, path).await,
         Err(error) => Err(running.refuse("invalid-configuration", error)),
     }
 }

@@ -1,6 +1,6 @@
 //! A running member: its site, its checks, and what it shows of them.
 
-use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +8,15 @@ use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::dns::{self, Dns, Told};
 use super::face::{self, Beside};
+use super::history::History;
 use crate::api::{
     Command, Door,
-    model::{CheckStatus, Event, Refusal, Status},
+    model::{CheckStatus, Refusal, Status},
 };
 use crate::clock;
+use crate::cloud::register::Holder;
 use crate::config::{KeySource, Lan, Settings};
 use crate::lan::health::{self, Checks, HealthReport};
 use crate::lan::{self, Identity, Noted, Order, Plan, Snapshot, StateLock};
@@ -21,8 +24,6 @@ use crate::notify::{self, Notice, notify};
 use crate::units::{Health, NodeId, Term, Time};
 use crate::wire::SiteKey;
 
-/// The API keeps this many events for readers that come later.
-const HISTORY: usize = 512;
 /// The beacon thread publishes far more often than this while it lives.
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// How often the service manager is told that the daemon lives.
@@ -46,17 +47,20 @@ pub(super) struct Running {
     kept_term: Term,
     /// Writes a term down; one at a time, so that the newest is the last.
     keeping: Option<JoinHandle<()>>,
-    next_event: u64,
     next_pulse: Time,
     status: watch::Sender<Arc<Status>>,
-    history: watch::Sender<Arc<Vec<Event>>>,
-    events: VecDeque<Event>,
+    history: History,
+    dns: Dns,
     door: Door,
     _lock: StateLock,
 }
 
 impl Running {
-    pub(super) async fn start(settings: Settings, commands: mpsc::Sender<Command>) -> anyhow::Result<Running> {
+    pub(super) async fn start(
+        settings: Settings,
+        config: &Path,
+        commands: mpsc::Sender<Command>,
+    ) -> anyhow::Result<Running> {
         let (health, health_seen) = watch::channel(Health::FULL);
         let checks = health::spawn(settings.checks.clone(), settings.lan.interface.clone());
         let lock = StateLock::take(&settings.state)?;
@@ -73,15 +77,14 @@ impl Running {
         let snapshot = Arc::clone(&site.snapshot.borrow());
         let first = face::status(&settings, &snapshot, &beside);
         let (status, status_seen) = watch::channel(Arc::new(first));
-        let (history, history_seen) = watch::channel(Arc::new(Vec::new()));
-        let door = Door { status: status_seen, history: history_seen, commands };
+        let history = History::new();
+        let dns = Dns::new(dns::facts(&settings, config), Holder::Nobody);
+        let door = Door { status: Some(status_seen), dns: dns.door(), history: history.seen(), commands };
         Ok(Running {
             kept_term: identity.term,
             keeping: None,
             holder: (None, clock::now()),
-            next_event: 1,
             next_pulse: Time::ZERO,
-            events: VecDeque::new(),
             settings,
             plan,
             site,
@@ -90,9 +93,34 @@ impl Running {
             beside,
             status,
             history,
+            dns,
             door,
             _lock: lock,
         })
+    }
+
+    /// Begins what may take as long as the disk, when the site is already at work. What fails is shown, and the site goes on.
+    pub(super) async fn serve_dns(&mut self, config: &Path) -> Result<(), Refusal> {
+        let facts = dns::facts(&self.settings, config);
+        let applied = self.dns.apply(self.settings.dns.as_ref(), facts).await;
+        self.beside.warnings.retain(|warning| !warning.starts_with(NOT_SERVED));
+        let Err(error) = applied else { return Ok(()) };
+        let message = format!("{NOT_SERVED}: {error:#}");
+        tracing::error!("{message}");
+        self.beside.warnings.push(message.clone());
+        self.log("dns", message.clone());
+        self.show();
+        Err(Refusal { error: "failed".into(), message })
+    }
+
+    fn say(&mut self, told: Told) {
+        let Told { text, bad } = told;
+        if bad {
+            tracing::warn!("{text}");
+        } else {
+            tracing::info!("{text}");
+        }
+        self.log("dns", text);
     }
 
     pub(super) fn door(&self) -> Door {
@@ -118,6 +146,7 @@ impl Running {
             Some(noted) = self.site.notes.recv() => self.note(&noted),
             Ok(()) = self.site.snapshot.changed() => {}
             Ok(()) = self.checks.0.changed() => self.judge(),
+            told = self.dns.turn() => self.say(told),
             () = tokio::time::sleep(PULSE) => {}
         }
         self.show();
@@ -157,8 +186,8 @@ impl Running {
     }
 
     /// Goes on with new settings; the address stays where it is unless it, or how members meet, changed. What cannot
-    /// be used changes nothing.
-    pub(super) async fn reload(&mut self, settings: Settings) -> Result<(), Refusal> {
+    /// be used changes nothing; DNS that cannot be served as it says stays as it was.
+    pub(super) async fn reload(&mut self, settings: Settings, config: &Path) -> Result<(), Refusal> {
         let fixed =
             [("state", settings.state == self.settings.state), ("control", settings.control == self.settings.control)];
         if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
@@ -183,6 +212,7 @@ impl Running {
         }
         self.settings = settings;
         self.beside.warnings.retain(|warning| !warning.starts_with(NOT_USED));
+        self.serve_dns(config).await?;
         self.log("config", "the new configuration is in force".into());
         self.show();
         Ok(())
@@ -227,6 +257,11 @@ impl Running {
         stopped
     }
 
+    /// Takes back what is registered, and stops serving names; after [`Self::stop`], when it is known who holds.
+    pub(super) async fn stop_dns(&mut self) {
+        self.dns.stop().await;
+    }
+
     fn note(&mut self, noted: &Noted) {
         let snapshot = Arc::clone(&self.site.snapshot.borrow());
         let event = face::event(&self.settings, &snapshot, noted);
@@ -235,7 +270,7 @@ impl Running {
         } else {
             tracing::info!(term = event.term, "{}", event.text);
         }
-        self.keep(event);
+        self.history.keep(event);
     }
 
     fn judge(&mut self) {
@@ -259,6 +294,11 @@ impl Running {
         if snapshot.holder != self.holder.0 {
             self.holder = (snapshot.holder, snapshot.at);
         }
+        self.dns.holds(match snapshot.holder {
+            Some(holder) if Some(holder) == snapshot.node => Holder::Me,
+            Some(_) => Holder::Other,
+            None => Holder::Nobody,
+        });
         self.beside.holder_since = self.holder.0.map(|_| self.holder.1);
         if snapshot.term > self.kept_term && self.keeping.as_ref().is_none_or(JoinHandle::is_finished) {
             self.kept_term = snapshot.term;
@@ -285,20 +325,13 @@ impl Running {
     }
 
     fn log(&mut self, kind: &str, text: String) {
-        let (at_ms, term) = (clock::wall_millis(), self.status.borrow().term);
-        self.keep(Event { id: 0, at_ms, kind: kind.into(), text, term, gap_ms: None });
-    }
-
-    fn keep(&mut self, mut event: Event) {
-        event.id = self.next_event;
-        self.next_event += 1;
-        self.events.push_back(event);
-        if self.events.len() > HISTORY {
-            self.events.pop_front();
-        }
-        self.history.send_replace(Arc::new(self.events.iter().cloned().collect()));
+        let term = self.status.borrow().term;
+        self.history.log(kind, text, term);
     }
 }
+
+/// How a warning about a DNS server that did not start begins.
+const NOT_SERVED: &str = "DNS is not served as configured";
 
 /// How a warning about a refused configuration begins.
 const NOT_USED: &str = "the new configuration is not used";

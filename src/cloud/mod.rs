@@ -1,0 +1,13 @@
+//! The site's face in DNS: what joins the server of the crate `dns` to this machine and its site.
+//!
+//! `register` decides what the main server is told of this member and its site, and when; `registration` is its shell,
+//! which learns addresses from the sources in `public` and sends updates by `telling`. **Invariant:** nothing here knows
+//! of elections: the daemon says who holds.
+
+mod lookup;
+mod public;
+pub mod register;
+mod registration;
+mod telling;
+
+pub use registration::{Plan, Progress, Registration};
