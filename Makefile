@@ -25,8 +25,9 @@ lint: ## format, clippy and documentation, all without a warning
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: ## the failover figures, side by side with keepalived and ucarp
+bench: ## the figures side by side: failover with keepalived and ucarp, DNS with Knot, NSD and BIND
 	@.ci/setup bench
 	$(CARGO) bench --bench failover -- $(ARGS)
+	$(CARGO) bench --bench dns -- $(DNS_ARGS)
 
 -include vm-images/install.mk
