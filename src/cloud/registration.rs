@@ -243,6 +243,8 @@ fn read(path: &Path, settings: &register::Settings) -> BTreeSet<Entry> {
 async fn keep(path: PathBuf, entries: BTreeSet<Entry>) {
     let written = tokio::task::spawn_blocking(move || {
         let text = serde_json::to_string(&entries)?;
+        // Without a site or zones nobody else has made it.
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         let new = path.with_extension("new");
         std::fs::write(&new, text)?;
         std::fs::rename(&new, &path)

@@ -124,7 +124,10 @@ impl Alone {
     fn line(&self) -> String {
         let server = &self.settings.dns.server;
         let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
-        format!("serving {} zones at {}", server.zones.len(), listen.join(", "))
+        match self.settings.dns.serves() {
+            true => format!("serving {} zones at {}", server.zones.len(), listen.join(", ")),
+            false => "registering elsewhere, serving nothing".to_owned(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use dns::zone::Zone;
 use serde::Serialize;
 
 use super::args::{Form, Mac};
+use crate::api::dns::plain;
 use crate::cli::args::Output;
 use crate::cli::paint::Paint;
 use crate::cli::print;
@@ -40,7 +41,7 @@ pub fn new_key(name: Name, algorithm: Mac, form: Form, out: Option<PathBuf>) -> 
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = file.with_context(|| format!("cannot make {}", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(writeln!(io::stdout(), "{}: secret = {{ file = \"{}\" }} under [[dns.key]]", key.name, path.display())?)
+    Ok(writeln!(io::stdout(), "{}: secret = {{ file = \"{}\" }} under [[dns.key]]", plain(&key.name), path.display())?)
 }
 
 /// What is wrong with a zone file, for programs.
