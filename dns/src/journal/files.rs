@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -14,7 +14,7 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// Those of the disk, here and below.
     fn open(&self, path: &Path) -> io::Result<Option<Box<dyn File>>>;
-    /// Makes an empty file, in the place of one that is there.
+    /// Makes an empty file for the eyes of its owner, in the place of one that is there.
     ///
     /// # Errors
     /// See above.
@@ -89,7 +89,10 @@ impl Files for Disk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(fs::File::options().read(true).write(true).create(true).truncate(true).open(path)?))
+        let mut options = fs::File::options();
+        // The keys of a signed zone are in its journal.
+        options.mode(0o600);
+        Ok(Box::new(options.read(true).write(true).create(true).truncate(true).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

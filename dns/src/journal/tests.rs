@@ -1,5 +1,6 @@
 //! Journals on a disk in memory that fails and loses its power, and one on a real disk.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Chance, Fault, Sim};
@@ -137,7 +138,7 @@ fn after_a_power_cut_at_any_point_exactly_what_was_acknowledged_is_there() {
     for cut in 0..calls {
         let disk = Sim::with([(cut, Fault::PowerCut)]);
         let (sure, maybe) = life(&disk);
-        for seed in 0..12 {
+        for seed in 0..6 {
             check_after_cut(&disk, sure.as_ref(), &maybe, seed, &format!("cut at {cut}, seed {seed}"));
         }
     }
@@ -145,7 +146,7 @@ fn after_a_power_cut_at_any_point_exactly_what_was_acknowledged_is_there() {
 
 #[test]
 fn failures_of_the_disk_before_a_cut_change_nothing_about_that() {
-    for seed in 0..800u64 {
+    for seed in 0..400u64 {
         let mut chance = Chance(seed);
         let mut faults: Vec<(usize, Fault)> = (0..chance.below(6)).map(|_| (chance.below(90), Fault::Fails)).collect();
         faults.push((chance.below(120), Fault::PowerCut));
@@ -351,11 +352,12 @@ fn a_real_disk_keeps_a_journal_and_one_server() {
     let (last, items) = batch(&after, 2);
     journal.append(&items).expect("appended");
     let opened = Journal::open(Arc::new(Disk), &folder, &apex).expect("opened").expect("there");
+    let mode = std::fs::metadata(folder.join("journal")).expect("a file").permissions().mode();
     let held = Disk.lock(&state.join("lock")).expect("the lock");
     let second = Disk.lock(&state.join("lock")).map(drop).map_err(|error| error.kind());
     drop(held);
     let third = Disk.lock(&state.join("lock")).map(drop);
     std::fs::remove_dir_all(&state).expect("removed");
-    assert_eq!(told(&opened.state), told(&last));
+    assert_eq!((told(&opened.state), mode & 0o777), (told(&last), 0o600));
     assert_eq!((second, third.is_ok()), (Err(io::ErrorKind::WouldBlock), true));
 }

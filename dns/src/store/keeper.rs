@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::batch::{Batch, Work};
 use super::lending::Freshness;
 use super::opening::{self, OpenedZone, StoreError};
 use super::plan::{Done, Task};
@@ -20,11 +21,11 @@ use super::{Plan, Publisher, ZoneStatus, lending};
 use crate::alias::Loan;
 use crate::answer::Served;
 use crate::clock;
-use crate::journal::{Files, Item, Journal, Ready, State};
+use crate::journal::{Item, Journal, Ready, State};
 use crate::name::Name;
 use crate::settings::{Source, ZoneSettings};
 use crate::wire::Rcode;
-use crate::zone::{Edit, Zone};
+use crate::zone::Zone;
 
 /// Plans that may wait; more are refused. At the rate of a slow disk these are a second's worth.
 const MAX_WAITING: usize = 1_000;
@@ -61,30 +62,6 @@ enum Step {
     Plan(Task),
     /// A compaction has ended; nothing when it failed.
     Compacted(Option<Ready>),
-}
-
-/// What only the one who works may touch.
-struct Work {
-    files: Arc<dyn Files>,
-    folder: std::path::PathBuf,
-    state: State,
-    signing: Signing,
-    /// Nothing as well after a failure that leaves it open which file is there: the next batch writes a new one.
-    journal: Option<Journal>,
-    /// Whether the zone's file counts no more.
-    is_journaled: bool,
-    seed: Option<opening::Stamp>,
-    is_compacting: bool,
-    /// After a compaction that failed: the size of the journal at which the next one is tried.
-    retry_at: u64,
-}
-
-/// What was planned and is not on the disk yet.
-struct Batch {
-    before: Zone,
-    items: Vec<Item>,
-    undo: Vec<Item>,
-    waiting: Vec<(Done, Result<(), Rcode>)>,
 }
 
 impl Keeper {
@@ -382,86 +359,5 @@ impl Keeper {
 
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Work {
-    /// Appends a batch to the journal, or begins one with it.
-    fn write(&mut self, apex: &Name, items: &[Item]) -> std::io::Result<()> {
-        let changes =
-            || items.iter().filter_map(|item| if let Item::Change(change) = item { Some(change) } else { None });
-        match &mut self.journal {
-            Some(journal) if !Journal::is_large(items) => journal.append(items)?,
-            _ => {
-                let mut state = self.state.clone();
-                changes().for_each(|change| state.history.push(change.clone()));
-                self.begin(apex, &state)?;
-            }
-        }
-        changes().for_each(|change| self.state.history.push(change.clone()));
-        Ok(())
-    }
-
-    /// Begins a journal that says `state`, whatever was before.
-    fn begin(&mut self, apex: &Name, state: &State) -> std::io::Result<()> {
-        self.journal = None;
-        self.journal = Some(Journal::create(self.files.clone(), &self.folder, apex, state)?);
-        self.is_journaled = true;
-        Ok(())
-    }
-
-    fn seed(&mut self, zone: Zone) {
-        if !self.is_journaled {
-            self.state = State::new(zone);
-        }
-    }
-
-    fn replace_journal(&mut self, ready: Option<Ready>, apex: &Name) {
-        self.is_compacting = false;
-        let Some(journal) = &mut self.journal else { return };
-        let done = ready.map(|ready| journal.replace(ready));
-        self.retry_at = match done {
-            Some(Ok(())) => 0,
-            _ => journal.size() + journal.size() / 4,
-        };
-        if let Some(Err(error)) = done {
-            tracing::warn!(zone = %apex, %error, "cannot compact the journal");
-        }
-        self.state.history.set_limit(journal.snapshot_size());
-    }
-}
-
-impl Batch {
-    fn new(work: &Work) -> Self {
-        Self { before: work.state.zone.clone(), items: Vec::new(), undo: Vec::new(), waiting: Vec::new() }
-    }
-
-    /// Adds a change, which the plans after it see already.
-    fn take(
-        &mut self,
-        work: &mut Work,
-        settings: &ZoneSettings,
-        edit: Option<Edit>,
-        items: Vec<Item>,
-    ) -> Result<(), Rcode> {
-        let mut all = Vec::with_capacity(1 + items.len());
-        if let Some(mut edit) = edit {
-            let dnssec = settings.dnssec.as_ref();
-            work.signing.sign(dnssec, &work.state, (&mut edit, &items), clock::wall_secs())?;
-            let (zone, change) = edit.finish().map_err(|error| {
-                tracing::warn!(%error, "an update would leave no valid zone");
-                Rcode::SERVFAIL
-            })?;
-            if !change.is_empty() {
-                work.state.zone = zone;
-                all.push(Item::Change(Arc::new(change)));
-            }
-        }
-        all.extend(items);
-        for item in all {
-            work.state.note(&item, &mut self.undo);
-            self.items.push(item);
-        }
-        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 //! nothing is published or acknowledged that is not in the journal; a plan that fails changes nothing; a zone's journal is
 //! used by one keeper, and the state folder by one store.
 
+mod batch;
 mod keeper;
 mod lending;
 mod opening;
@@ -49,8 +50,8 @@ pub struct Store {
     reloading: Mutex<()>,
     /// Settings have changed: signatures and aliases are to be looked at.
     reloaded: Arc<Notify>,
-    /// Held as long as the state folder is used.
-    _lock: Box<dyn Send + Sync>,
+    /// Held as long as the state folder is used: until the end of [`Self::close`].
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
 type Keepers = BTreeMap<Name, Arc<Keeper>>;
@@ -110,7 +111,7 @@ impl Store {
             keepers: ArcSwap::default(),
             reloading: Mutex::default(),
             reloaded: Arc::default(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         });
         store.reload(settings)?;
         runtime.spawn(end_leases(Arc::downgrade(&store)));
@@ -264,9 +265,11 @@ impl Store {
         self.all().iter().map(|keeper| keeper.status()).collect()
     }
 
-    /// Ends when the plans that wait are done; later ones are refused. The zones stay published. Blocks.
+    /// Ends when the plans that wait are done, and lets go of the state folder; later plans are refused. The zones stay
+    /// published. Blocks.
     pub fn close(&self) {
         self.all().iter().for_each(|keeper| keeper.close());
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     fn find(&self, apex: NameRef<'_>) -> Option<Arc<Keeper>> {
