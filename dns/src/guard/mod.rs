@@ -13,12 +13,11 @@ pub use cookies::{COOKIE_LEN, Cookies, Secret, Standing};
 pub use limiter::{Kind, Limiter, Verdict, network};
 pub use sip::sip_hash;
 
+use crate::wire::PLAIN_UDP;
+
 /// The longest answer over UDP, in octets: what fits every path that carries IPv6 without fragments, and so the most that
 /// a forged query can turn against somebody.
 pub const MAX_UDP: usize = 1232;
-/// The longest answer over UDP to a client that says nothing about itself (RFC 1035, 4.2.1).
-pub const PLAIN_UDP: usize = 512;
-
 /// How long an answer over UDP may be for a client that offers this many octets by EDNS, if it speaks it (RFC 6891, 6.2.5).
 pub fn udp_room(offered: Option<u16>) -> usize {
     offered.map_or(PLAIN_UDP, |offered| usize::from(offered).clamp(PLAIN_UDP, MAX_UDP))
