@@ -166,6 +166,8 @@ const PURE: &[&str] = &[
     "src/config/checks",
     "src/config/lan",
     "src/config/dns",
+    "src/cloud/dyndns2/limit",
+    "src/cloud/dyndns2/protocol",
     "src/cloud/register",
     "src/random",
     "src/lan/health/dns",

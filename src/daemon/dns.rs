@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::dns::model::{DnsStatus, KeyStatus, RegisterStatus, Registered};
 use crate::api::dns::{DnsDoor, plain};
+use crate::cloud::dyndns2::{self, Endpoint, Names};
 use crate::cloud::register::Holder;
 use crate::cloud::{Plan, Progress, Registration};
 use crate::config;
@@ -63,6 +64,7 @@ pub(super) struct Dns {
     tell_at: Option<Instant>,
     expired: BTreeSet<Name>,
     look_at: Instant,
+    dyndns2: Option<Endpoint>,
     registration: Option<(Plan, Registration)>,
     holder: watch::Sender<Holder>,
     status: watch::Sender<Arc<DnsStatus>>,
@@ -81,6 +83,7 @@ impl Dns {
             tell_at: None,
             expired: BTreeSet::new(),
             look_at: Instant::now(),
+            dyndns2: None,
             registration: None,
             holder: watch::channel(holder).0,
             status: watch::channel(Arc::default()).0,
@@ -114,6 +117,7 @@ impl Dns {
             (None, _) => self.stop_server().await,
         }
         self.settings = settings.cloned();
+        self.open_dyndns2().await?;
         self.register().await;
         self.show();
         Ok(())
@@ -164,7 +168,24 @@ impl Dns {
         Ok(())
     }
 
+    /// Opens the dyndns2 endpoint anew, with the keys, the zones and the certificate of now.
+    async fn open_dyndns2(&mut self) -> anyhow::Result<()> {
+        if let Some(before) = self.dyndns2.take() {
+            before.stop().await;
+        }
+        let (Some(settings), Some(server)) = (&self.settings, &self.server) else { return Ok(()) };
+        if let Some(wanted) = &settings.dyndns2 {
+            let submit = dyndns2::submit_to(server.store().clone());
+            let names = Names { settings: Arc::new(settings.server.clone()), submit, ttl: wanted.ttl };
+            self.dyndns2 = Some(Endpoint::start(wanted, settings.server.tls.as_ref(), names)?);
+        }
+        Ok(())
+    }
+
     async fn stop_server(&mut self) {
+        if let Some(endpoint) = self.dyndns2.take() {
+            endpoint.stop().await;
+        }
         self.door.send_replace(None);
         self.changes = None;
         let Some(mut server) = self.server.take() else { return };
