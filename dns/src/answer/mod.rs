@@ -1,6 +1,6 @@
 //! Answers from zones: one query in, its answer out.
 //!
-//! [`Zones`] are all zones at one moment; [`respond`] finds the closest one, looks the name up in it (cuts, aliases,
+//! [`Zones`] are all zones at one moment; [`respond()`] finds the closest one, looks the name up in it (cuts, aliases,
 //! wildcards: `lookup`), follows aliases within what is served and writes the answer (`compose`), with proofs where they are
 //! wanted (`proof`). What is no plain question is handed back as [`Outcome::Slow`]. **Invariants:** a query costs bounded work
 //! whatever it asks ([`MAX_CHAIN`], the labels of a name) and, signed zones with hashed names apart, no allocation.

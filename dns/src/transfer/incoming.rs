@@ -89,7 +89,7 @@ pub enum TransferError {
     /// A record that the zone cannot have, or a change that does not fit it.
     #[error("the records are no zone")]
     Zone(#[from] ZoneError),
-    /// More than [`MAX_TRANSFER`] octets.
+    /// More than `MAX_TRANSFER` octets.
     #[error("the transfer is too long")]
     TooLong,
     /// The messages ended before the transfer did.

@@ -2,7 +2,7 @@
 //!
 //! A table says what parts the data of each type has; reading text, checking octets and writing text all follow it. Types
 //! outside the table, and octets that do not fit it, are in the form of RFC 3597: `\# length hex`.
-//! **Invariant:** of data that may be stored ([`crate::rdata::check`]), what [`write`] writes [`parse`] reads as the same
+//! **Invariant:** of data that may be stored ([`crate::rdata::check`]), what [`write()`] writes [`parse`] reads as the same
 //! octets.
 
 mod apl;
