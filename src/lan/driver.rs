@@ -25,6 +25,8 @@ use crate::wire::{Intake, Outbox};
 const PUBLISH: Duration = Duration::from_millis(250);
 /// The kernel is compared with what is wanted this often, beside after every surprise.
 const RESYNC: Duration = Duration::from_secs(5);
+/// What need not be punctual waits so long for a turn that comes anyway: each wake-up costs more than what is done in it.
+const SLACK: Duration = Duration::from_millis(100);
 /// A missing interface is looked for this often.
 const LOOK_FOR_INTERFACE: Duration = Duration::from_millis(250);
 /// Effects that fail one after the other end here; the next tick goes on.
@@ -94,7 +96,8 @@ impl Driver {
         }
         // Replaced as soon as the interface, and with it the id, is known.
         let outbox = Outbox::new(plan.key.clone(), SiteTag([0; 4]), NodeId::default(), BootEpoch(0));
-        let means = Means { kernel, sockets: None, outbox, counts: Default::default(), warnings, refresh_at: None };
+        let (counts, said) = Default::default();
+        let means = Means { kernel, sockets: None, outbox, counts, warnings, said, refresh_at: None };
         let timer = Timer::new().map_err(StartError::Thread)?;
         let now = clock::now();
         Ok(Driver {
@@ -170,11 +173,9 @@ impl Driver {
     fn next_deadline(&self) -> Time {
         let machine = self.site.as_ref().and_then(|site| site.machine.deadline()).map(|deadline| deadline.at);
         let look = self.site.is_none().then(|| clock::now() + LOOK_FOR_INTERFACE);
-        [machine, look, self.means.refresh_at, Some(self.publish_at), Some(self.resync_at)]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(self.publish_at)
+        let patient = [self.means.refresh_at, Some(self.publish_at)].map(|at| at.map(|at| at + SLACK));
+        let punctual = [machine, look, Some(self.resync_at)];
+        punctual.into_iter().chain(patient).flatten().min().unwrap_or(self.publish_at)
     }
 
     /// Whatever is due.

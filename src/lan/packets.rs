@@ -46,7 +46,8 @@ impl Driver {
             }
             newest.push_back((buffer.get(..length).unwrap_or_default().to_vec(), from));
         }
-        for (packet, from) in newest {
+        // The newest first: what is older of a member's state then needs no signature check.
+        for (packet, from) in newest.into_iter().rev() {
             self.take_packet(from, &packet).await;
         }
     }
@@ -74,7 +75,7 @@ impl Driver {
             Dropped::Forged => return counts.forged += 1,
             Dropped::Replayed => return counts.replayed += 1,
             Dropped::Overload => return counts.overload += 1,
-            Dropped::Echo => return,
+            Dropped::Echo | Dropped::Copy => return,
             Dropped::ForeignKey => {
                 counts.foreign_key += 1;
                 Warning::ForeignKey(address)

@@ -22,6 +22,9 @@ pub(super) struct Means {
     pub outbox: Outbox,
     pub counts: Counts,
     pub warnings: Warnings,
+    /// The last datagram of the list that is performed. Said to somebody else, it is the same datagram: one signature
+    /// made, and one checked by who hears both.
+    pub said: Option<(Term, Message, Vec<u8>)>,
     /// When the address's lifetime is renewed next; none while it is off.
     pub refresh_at: Option<Time>,
 }
@@ -38,6 +41,7 @@ pub(super) struct Outcome {
 impl Means {
     pub(super) async fn perform(&mut self, effects: Vec<Effect>) -> Outcome {
         let mut outcome = Outcome::default();
+        self.said = None;
         for effect in effects {
             if let Err(failure) = self.perform_one(effect, &mut outcome).await {
                 outcome.failed = Some(failure);
@@ -71,7 +75,7 @@ impl Means {
                 self.set_lease(lease).await;
                 Ok(())
             }
-            Effect::Send { to, term, message, not_after } => self.send(to, term, &message, not_after),
+            Effect::Send { to, term, message, not_after } => self.send(to, term, message, not_after),
             Effect::Announce => {
                 self.announce();
                 Ok(())
@@ -94,8 +98,9 @@ impl Means {
         }
     }
 
-    fn send(&mut self, to: Dest, term: Term, message: &Message, not_after: Option<Time>) -> Result<(), Failure> {
-        let bytes = self.outbox.seal(term, message);
+    fn send(&mut self, to: Dest, term: Term, message: Message, not_after: Option<Time>) -> Result<(), Failure> {
+        let said = self.said.take().filter(|(before, last, _)| *before == term && *last == message);
+        let bytes = said.map_or_else(|| self.outbox.seal(term, &message), |(_, _, bytes)| bytes);
         // Looked at as late as possible: this thread may have been stopped at any point before.
         if not_after.is_some_and(|limit| clock::now() > limit) {
             // The group's beacon is the one that counts; a copy for one member is not worth a failure.
@@ -106,6 +111,7 @@ impl Means {
             (Some(sockets), Dest::Unicast(address)) => sockets.send_to(&bytes, address),
             (None, _) => Err(std::io::ErrorKind::NotConnected.into()),
         };
+        self.said = Some((term, message, bytes));
         match sent {
             Ok(()) => self.counts.sent += 1,
             Err(error) => {

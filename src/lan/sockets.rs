@@ -6,14 +6,15 @@
 //! at which it is answered. Where members are reached by `peers` alone, an observer is one of them and needs a machine
 //! to itself.
 //!
-//! What is sent to the group comes back to its sender (`IP_MULTICAST_LOOP`), for the member beside it.
+//! What is sent to the group comes back to its machine (`IP_MULTICAST_LOOP`), for the member beside it; a candidate's
+//! own is dropped by a filter in the kernel and does not wake it.
 
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::task::Poll;
 
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::election::Role;
@@ -201,10 +202,27 @@ fn plain(domain: Domain, wanted: &Wanted) -> io::Result<Socket> {
     socket.bind_device(Some(wanted.interface.as_bytes()))?;
     if let Some(mark) = wanted.mark {
         socket.set_mark(mark)?;
+        socket.attach_filter(&not_marked(mark))?;
     }
     // Less is not an error: the kernel grants what its limits allow.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     Ok(socket)
+}
+
+/// A classic BPF program: passes what does not bear this mark. A mark never leaves its machine, and no other program
+/// knows ours.
+fn not_marked(mark: u32) -> [SockFilter; 4] {
+    // linux/bpf_common.h, linux/filter.h
+    const LOAD_WORD: u16 = 0x20;
+    const JUMP_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const MARK: u32 = 0xffff_f000 + 20;
+    [
+        SockFilter::new(LOAD_WORD, 0, 0, MARK),
+        SockFilter::new(JUMP_EQUAL, 0, 1, mark),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
 }
 
 /// The source address that the kernel chooses; a connected UDP socket knows it, and sends nothing.

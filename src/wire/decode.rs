@@ -89,6 +89,14 @@ pub struct Header {
     dmz: DmzAddresses,
 }
 
+impl Header {
+    /// Whether only the newest of such messages counts; the others are one half of a dialogue and carry what they
+    /// belong to.
+    pub fn describes_state(&self) -> bool {
+        matches!(self.kind, kind::BEACON | kind::PRESENCE | kind::RELEASED)
+    }
+}
+
 /// A datagram's bytes, cut at the fixed places.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {

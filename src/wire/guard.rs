@@ -53,6 +53,11 @@ impl Window {
         }
     }
 
+    /// The newest datagram admitted.
+    pub fn newest(&self) -> (BootEpoch, Sequence) {
+        (self.epoch, self.newest)
+    }
+
     /// Takes note of a datagram; only after its signature has verified.
     pub fn admit(&mut self, epoch: BootEpoch, sequence: Sequence) -> Verdict {
         let verdict = self.verdict(epoch, sequence);

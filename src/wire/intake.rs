@@ -11,11 +11,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::Datagram;
 use super::budget::{Bucket, Rate};
 use super::decode::{self, DecodeError, Header, Parts};
 use super::guard::{Verdict, Window};
 use super::key::Keyring;
-use super::{Datagram, Message};
 use crate::units::{BootEpoch, NodeId, SiteTag, Time};
 
 /// So many senders are remembered, longer than the roster remembers members; then the longest unheard is forgotten.
@@ -39,8 +39,10 @@ pub enum Drop {
     OtherSite,
     /// Its signature is wrong.
     Forged,
-    /// Heard before (also the second copy of a datagram that came by two paths), or news that is no longer the newest.
+    /// Heard before, or news that is no longer the newest.
     Replayed,
+    /// The sender's newest, heard before: it came by two paths; not worth counting.
+    Copy,
     /// The sender speaks with an old epoch: [`Message::Stale`] tells it.
     OldEpoch {
         /// The sender.
@@ -120,8 +122,13 @@ impl Intake {
         if header.node == self.node && self.epochs.contains(&header.epoch) {
             return Err(Drop::Echo);
         }
-        let heard = self.senders.get(&header.node).map(|sender| sender.window.verdict(header.epoch, header.sequence));
-        if heard == Some(Verdict::Replayed) { Err(Drop::Replayed) } else { Ok(()) }
+        let Some(Sender { window, .. }) = self.senders.get(&header.node) else { return Ok(()) };
+        match window.verdict(header.epoch, header.sequence) {
+            Verdict::Replayed if window.newest() == (header.epoch, header.sequence) => Err(Drop::Copy),
+            Verdict::Replayed => Err(Drop::Replayed),
+            Verdict::Late if header.describes_state() => Err(Drop::Replayed),
+            Verdict::Fresh | Verdict::Late | Verdict::OldEpoch { .. } => Ok(()),
+        }
     }
 
     /// Whether a signature may be verified for this packet, and if so, pays for it.
@@ -156,7 +163,6 @@ impl Intake {
             Verdict::Fresh | Verdict::Late | Verdict::OldEpoch { .. } if node == self.node => {
                 Err(Drop::Clone { epoch })
             }
-            Verdict::Late if describes_state(&datagram.message) => Err(Drop::Replayed),
             Verdict::Fresh | Verdict::Late => Ok(datagram),
             Verdict::Replayed => Err(Drop::Replayed),
             Verdict::OldEpoch { newest } => Err(Drop::OldEpoch { node, newest }),
@@ -170,18 +176,5 @@ impl Intake {
         if let Some(oldest) = self.senders.iter().min_by_key(|(_, sender)| sender.heard).map(|(node, _)| *node) {
             self.senders.remove(&oldest);
         }
-    }
-}
-
-/// Whether only the newest of such messages counts; the others are one half of a dialogue and carry what they belong to.
-fn describes_state(message: &Message) -> bool {
-    match message {
-        Message::Beacon(_) | Message::Presence(_) | Message::Released { .. } => true,
-        Message::Query(_)
-        | Message::Answer { .. }
-        | Message::Prepare(_)
-        | Message::Ready(_)
-        | Message::Go { .. }
-        | Message::Stale { .. } => false,
     }
 }

@@ -268,6 +268,8 @@ fn a_datagram_counts_once_and_an_old_epoch_is_named() {
     let (mut intake, mut outbox) = (intake(), outbox());
     let first = outbox.seal(Term(1), &HELLO);
     assert!(intake.take(NOW, FROM, &first).is_ok());
+    assert_eq!(intake.take(NOW, FROM, &first), Err(Drop::Copy));
+    assert!(intake.take(NOW, FROM, &outbox.seal(Term(1), &HELLO)).is_ok());
     assert_eq!(intake.take(NOW, FROM, &first), Err(Drop::Replayed));
     outbox.raise_epoch(BootEpoch(8));
     assert!(intake.take(NOW, FROM, &outbox.seal(Term(1), &HELLO)).is_ok());
@@ -276,14 +278,16 @@ fn a_datagram_counts_once_and_an_old_epoch_is_named() {
 }
 
 #[test]
-fn a_state_that_comes_late_is_not_believed_but_a_late_answer_is() {
+fn a_state_that_comes_late_is_dropped_unchecked_but_a_late_answer_is_believed() {
     let (mut intake, mut outbox) = (intake(), outbox());
-    let released = outbox.seal(Term(1), &Message::Released { leaving: false });
+    let mut released = outbox.seal(Term(1), &Message::Released { leaving: false });
     let query = outbox.seal(Term(1), &HELLO);
     let newest = outbox.seal(Term(1), &HELLO);
     assert!(intake.take(NOW, FROM, &newest).is_ok());
     assert!(intake.take(NOW, FROM, &query).is_ok());
     assert_eq!(intake.take(NOW, FROM, &released), Err(Drop::Replayed));
+    *released.last_mut().unwrap() ^= 1;
+    assert_eq!(intake.take(NOW, FROM, &released), Err(Drop::Replayed), "nobody looked at the signature");
 }
 
 #[test]
@@ -297,7 +301,7 @@ fn the_own_echo_is_silent_and_a_clone_is_not() {
     let mut clone = Outbox::new(key(), SITE, HERE, BootEpoch(2));
     let said = clone.seal(Term(1), &HELLO);
     assert_eq!(intake.take(NOW, FROM, &said), Err(Drop::Clone { epoch: BootEpoch(2) }));
-    assert_eq!(intake.take(NOW, FROM, &said), Err(Drop::Replayed), "one recording is no clone");
+    assert_eq!(intake.take(NOW, FROM, &said), Err(Drop::Copy), "one recording is no clone");
 }
 
 /// A flood in a known member's name, from another address, as fast as 20,000/s for a second, beside the real one.
@@ -335,7 +339,7 @@ fn the_longest_unheard_sender_is_forgotten_at_the_limit() {
         first.push(bytes);
     }
     let later = Time::from_millis(100_000);
-    assert_eq!(intake.take(later, FROM, &first[1]), Err(Drop::Replayed));
+    assert_eq!(intake.take(later, FROM, &first[1]), Err(Drop::Copy));
     assert!(intake.take(later, FROM, &first[0]).is_ok(), "forgotten, so heard as new");
 }
 
