@@ -43,7 +43,7 @@ pub enum Drop {
     Replayed,
     /// The sender's newest, heard before: it came by two paths; not worth counting.
     Copy,
-    /// The sender speaks with an old epoch: [`Message::Stale`] tells it.
+    /// The sender speaks with an old epoch: [`Message::Stale`](super::Message::Stale) tells it.
     OldEpoch {
         /// The sender.
         node: NodeId,
