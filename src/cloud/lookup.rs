@@ -1,54 +1,31 @@
-//! Questions to resolvers: the addresses behind a name, over UDP.
-//!
-//! For what changes seldom and is asked a few times a minute; what a zone answers with is resolved elsewhere.
+//! Questions about addresses: those behind a name, and the one that a resolver sees us come from.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
+use dns::alias::{self, Answer, Family, ResolverError};
+use dns::client::{ClientError, Credentials, Server};
 use dns::name::Name;
 use dns::record::Rtype;
-use dns::wire::{CLASS_IN, Flags, HEADER_LEN, Header, Message, Opcode, Question, Rcode, Section, Writer};
-use tokio::net::UdpSocket;
-use tokio::time::timeout;
-
-use crate::clock;
-
-/// What one resolver may take; then the next one is asked.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// A question or its answer may be lost.
-const TRIES: u32 = 2;
-/// No resolver answers with more over UDP to a question without EDNS.
-const MAX_ANSWER: usize = 4_096;
-/// Where the system says whom it asks (resolv.conf(5)), and how many of them are asked.
-const SYSTEM: &str = "/etc/resolv.conf";
-const MAX_SYSTEM: usize = 3;
+use dns::settings::Upstream;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// A socket failed, or nobody answered in time.
-    #[error("{resolver} does not answer: {source}")]
-    Silent {
-        /// Who was asked.
-        resolver: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The resolver said no.
-    #[error("{resolver} answers {rcode} for {name}")]
-    Refused {
-        /// Who was asked.
-        resolver: SocketAddr,
-        /// What it said.
-        rcode: Rcode,
-        /// What it was asked for.
-        name: Name,
-    },
-    /// The system names no resolver.
-    #[error("{SYSTEM} names no resolver")]
-    Nobody,
+    /// There is nobody to ask.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    /// The name is not there.
+    #[error("there is no name {0}")]
+    Gone(Name),
+    /// No resolver has an answer.
+    #[error("no resolver answers for {0}")]
+    Failed(Name),
+    /// The resolver that says where questions come from.
+    #[error(transparent)]
+    Echo(#[from] ClientError),
 }
 
 /// An answer: addresses, and how long they may be kept.
@@ -60,94 +37,48 @@ pub struct Addresses {
     pub ttl: Duration,
 }
 
-/// The addresses of `name`, asked from the first of `resolvers` that answers; the system's if there are none.
+/// The addresses of `name`, asked from `resolvers` as they are to be spoken to; from the system's if there are none.
 ///
 /// # Errors
-/// When nobody answers, or the last one said no.
-pub async fn addresses(name: &Name, resolvers: &[SocketAddr]) -> Result<Addresses, LookupError> {
-    let system;
-    let resolvers = if resolvers.is_empty() {
-        system = system_resolvers(&std::fs::read_to_string(SYSTEM).unwrap_or_default());
-        &system
-    } else {
-        resolvers
-    };
-    let mut failed = LookupError::Nobody;
-    for resolver in resolvers {
-        match both(name, *resolver).await {
-            Ok(addresses) => return Ok(addresses),
-            Err(error) => failed = error,
-        }
+/// When nobody has an answer.
+pub async fn addresses(
+    name: &Name,
+    resolvers: &[Upstream],
+    authorities: Option<&Path>,
+) -> Result<Addresses, LookupError> {
+    let resolver = alias::resolver(resolvers, authorities)?;
+    let mut answer = Addresses { found: BTreeSet::new(), ttl: Duration::MAX };
+    for family in Family::ALL {
+        let ttl = match alias::ask(&resolver, name.as_ref(), family).await {
+            Answer::Addresses(addresses, ttl) => {
+                answer.found.extend(addresses);
+                ttl
+            }
+            Answer::Empty(ttl) => ttl,
+            Answer::Gone => return Err(LookupError::Gone(name.clone())),
+            Answer::Failed => return Err(LookupError::Failed(name.clone())),
+        };
+        answer.ttl = answer.ttl.min(Duration::from_secs(ttl.into()));
     }
-    Err(failed)
+    Ok(answer)
 }
 
 /// The address that a resolver sees this machine's questions come from: it answers for `name` with it, as an address
 /// or as a text.
 ///
 /// # Errors
-/// When it does not answer, or not with an address.
+/// When it does not answer.
 pub async fn echo(name: &Name, resolver: SocketAddr) -> Result<BTreeSet<IpAddr>, LookupError> {
+    let server = Server { address: resolver, credentials: Credentials::None };
     let rtype = if resolver.is_ipv4() { Rtype::A } else { Rtype::AAAA };
-    let found = ask(name, rtype, resolver).await?.found;
-    if found.is_empty() { Ok(ask(name, Rtype::TXT, resolver).await?.found) } else { Ok(found) }
-}
-
-async fn both(name: &Name, resolver: SocketAddr) -> Result<Addresses, LookupError> {
-    let v4 = ask(name, Rtype::A, resolver).await?;
-    let v6 = ask(name, Rtype::AAAA, resolver).await?;
-    Ok(Addresses { found: v4.found.into_iter().chain(v6.found).collect(), ttl: v4.ttl.min(v6.ttl) })
-}
-
-async fn ask(name: &Name, rtype: Rtype, resolver: SocketAddr) -> Result<Addresses, LookupError> {
-    let silent = |source| LookupError::Silent { resolver, source };
-    let mut failed = silent(io::ErrorKind::TimedOut.into());
-    for _ in 0..TRIES {
-        match timeout(PATIENCE / TRIES, converse(name, rtype, resolver)).await {
-            Ok(Ok((Rcode::NOERROR, addresses))) => return Ok(addresses),
-            Ok(Ok((rcode, _))) => return Err(LookupError::Refused { resolver, rcode, name: name.clone() }),
-            Ok(Err(error)) => failed = silent(error),
-            Err(_) => {}
+    for rtype in [rtype, Rtype::TXT] {
+        let records = server.query(name.as_ref(), rtype).await?;
+        let found: BTreeSet<IpAddr> = records.iter().filter_map(|record| address_in(rtype, &record.rdata)).collect();
+        if !found.is_empty() {
+            return Ok(found);
         }
     }
-    Err(failed)
-}
-
-async fn converse(name: &Name, rtype: Rtype, resolver: SocketAddr) -> io::Result<(Rcode, Addresses)> {
-    let any: IpAddr = if resolver.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(resolver).await?;
-    let id = u16::from_be_bytes(clock::random_bytes()?);
-    let question = Question { name: name.as_ref(), rtype, class: CLASS_IN };
-    let mut query = Vec::with_capacity(HEADER_LEN + name.as_ref().wire().len() + 4);
-    let flags = Flags::of(Opcode::QUERY).with(Flags::RECURSION_DESIRED);
-    let mut writer = Writer::new(&mut query, MAX_ANSWER, Header { id, flags, counts: [0; 4] });
-    writer.question(question).map_err(io::Error::other)?;
-    socket.send(&query).await?;
-    let mut datagram = vec![0; MAX_ANSWER];
-    loop {
-        let length = socket.recv(&mut datagram).await?;
-        let octets = datagram.get(..length).unwrap_or_default();
-        if let Some(answer) = read(octets, id, question) {
-            return Ok(answer);
-        }
-    }
-}
-
-/// The answer in a datagram, if it is one to this question.
-fn read(octets: &[u8], id: u16, question: Question<'_>) -> Option<(Rcode, Addresses)> {
-    let message = Message::read(octets).ok()?;
-    let is_answer = message.header().id == id && message.flags().has(Flags::RESPONSE);
-    if !is_answer || message.question() != Some(question) {
-        return None;
-    }
-    let mut ttl = u32::MAX;
-    let mut found = BTreeSet::new();
-    for record in message.records(Section::Answer) {
-        ttl = ttl.min(record.ttl);
-        found.extend(address_in(record.rtype, record.raw_rdata()));
-    }
-    Some((message.flags().rcode(), Addresses { found, ttl: Duration::from_secs(ttl.into()) }))
+    Ok(BTreeSet::new())
 }
 
 fn address_in(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
@@ -160,45 +91,57 @@ fn address_in(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
     }
 }
 
-fn system_resolvers(text: &str) -> Vec<SocketAddr> {
-    let named = text.lines().filter_map(|line| line.strip_prefix("nameserver")?.trim().parse::<IpAddr>().ok());
-    named.map(|address| SocketAddr::new(address, 53)).take(MAX_SYSTEM).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use dns::wire::{Flags, Message, Opcode, Section, Writer};
+    use dns::wire::{Header, Rcode};
+    use tokio::net::UdpSocket;
+
     use super::*;
 
-    fn answer(id: u16, records: &[(Rtype, u32, &[u8])]) -> Vec<u8> {
+    /// A resolver that has one address for every name, and says in a text where it is asked from.
+    async fn resolver() -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut datagram = [0; 1500];
+            loop {
+                let (length, from) = socket.recv_from(&mut datagram).await.unwrap();
+                let query = Message::read(&datagram[..length]).unwrap();
+                let question = query.question().unwrap();
+                let mut octets = Vec::new();
+                let flags = Flags::of(Opcode::QUERY).with(Flags::RESPONSE).with(Flags::RECURSION_AVAILABLE);
+                let header = Header { id: query.header().id, flags, counts: [0; 4] };
+                let mut writer = Writer::new(&mut octets, 512, header);
+                writer.question(question).unwrap();
+                let text = from.ip().to_string();
+                let text = [&[text.len() as u8], text.as_bytes()].concat();
+                let is_echo = question.name == "echo.test".parse::<Name>().unwrap().as_ref();
+                let rdata: Option<&[u8]> = match question.rtype {
+                    Rtype::A if !is_echo => Some(&[192, 0, 2, 1]),
+                    Rtype::TXT if is_echo => Some(&text),
+                    _ => None,
+                };
+                if let Some(rdata) = rdata {
+                    let fixed = (question.rtype, question.class, 30);
+                    writer.raw(Section::Answer, question.name, fixed, rdata).unwrap();
+                }
+                assert_eq!(query.flags().rcode(), Rcode::NOERROR);
+                socket.send_to(&octets, from).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_name_has_addresses_and_a_resolver_sees_one() {
+        let address = resolver().await;
+        let upstream = Upstream { address, transport: dns::settings::Transport::Plain };
         let name: Name = "home.dyna.test".parse().unwrap();
-        let mut octets = Vec::new();
-        let header = Header { id, flags: Flags::of(Opcode::QUERY).with(Flags::RESPONSE), counts: [0; 4] };
-        let mut writer = Writer::new(&mut octets, 512, header);
-        writer.question(Question { name: name.as_ref(), rtype: Rtype::A, class: CLASS_IN }).unwrap();
-        for (rtype, ttl, rdata) in records {
-            writer.raw(Section::Answer, name.as_ref(), (*rtype, CLASS_IN, *ttl), rdata).unwrap();
-        }
-        octets
-    }
-
-    #[test]
-    fn an_answer_is_one_to_the_question() {
-        let name: Name = "HOME.dyna.test".parse().unwrap();
-        let question = Question { name: name.as_ref(), rtype: Rtype::A, class: CLASS_IN };
-        let octets = answer(7, &[(Rtype::A, 60, &[192, 0, 2, 1]), (Rtype::TXT, 30, b"\x09192.0.2.2")]);
-        let (rcode, addresses) = read(&octets, 7, question).unwrap();
-        assert_eq!(rcode, Rcode::NOERROR);
-        assert_eq!(addresses.found, [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from).into());
-        assert_eq!(addresses.ttl, Duration::from_secs(30));
-        assert_eq!(read(&octets, 8, question), None, "another question's number");
-        let other = Question { rtype: Rtype::AAAA, ..question };
-        assert_eq!(read(&octets, 7, other), None, "another question");
-    }
-
-    #[test]
-    fn the_system_names_its_resolvers() {
-        let text = "# made by hand\nsearch lan\nnameserver 192.168.1.1\nnameserver fd00::1\nnameserver here\n";
-        let expected = ["192.168.1.1:53", "[fd00::1]:53"].map(|address| address.parse().unwrap());
-        assert_eq!(system_resolvers(text), expected);
+        let answer = addresses(&name, &[upstream], None).await.unwrap();
+        assert_eq!(answer.found, [IpAddr::from([192, 0, 2, 1])].into());
+        assert_eq!(answer.ttl, Duration::from_secs(30));
+        let seen = echo(&"echo.test".parse().unwrap(), address).await.unwrap();
+        assert_eq!(seen, [IpAddr::from([127, 0, 0, 1])].into());
     }
 }

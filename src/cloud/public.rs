@@ -4,11 +4,12 @@
 //! the last address stays. The gateway protocols (PCP, NAT-PMP, UPnP) come in here as further sources.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dns::settings::{Transport, Upstream};
+use dns::settings::Upstream;
 use netconfig::{Event, Watch};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -16,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::lookup;
 use crate::command;
-use crate::config::PublicSource;
+use crate::config::{PublicSource, Register};
 
 /// How often a name whose records may be kept longer is asked for, at least and at most.
 const ASK_AT_LEAST: Duration = Duration::from_secs(30);
@@ -49,18 +50,17 @@ impl Source {
     }
 
     /// A site's public addresses.
-    pub fn public(from: PublicSource, dmz: &BTreeSet<IpAddr>, resolvers: &[Upstream]) -> Source {
-        let plain = resolvers.iter().filter(|upstream| upstream.transport == Transport::Plain);
-        let resolvers: Vec<SocketAddr> = plain.map(|upstream| upstream.address).collect();
+    pub fn public(register: &Register, dmz: &BTreeSet<IpAddr>) -> Source {
+        let register = register.clone();
         let dmz: BTreeSet<IpAddr> = dmz.iter().copied().filter(|address| is_public(*address)).collect();
         start(|publish, ask| async move {
-            match from {
+            match register.public.clone() {
                 PublicSource::Dmz => {
                     publish.found(dmz);
                     std::future::pending().await
                 }
                 PublicSource::Interface(name) => follow(name, BTreeSet::new(), publish).await,
-                from => poll(from, resolvers, publish, ask).await,
+                _ => poll(register, publish, ask).await,
             }
         })
     }
@@ -121,9 +121,10 @@ async fn follow(interface: String, not: BTreeSet<IpAddr>, publish: Publish) {
     }
 }
 
-async fn poll(from: PublicSource, resolvers: Vec<SocketAddr>, publish: Publish, ask: Arc<Notify>) {
+async fn poll(register: Register, publish: Publish, ask: Arc<Notify>) {
     loop {
-        let pause = match find(&from, &resolvers).await {
+        let Register { public, resolvers, authorities, .. } = &register;
+        let pause = match find(public, resolvers, authorities.as_deref()).await {
             Ok((found, _)) if found.is_empty() => {
                 publish.failed("it names no address".to_owned());
                 AGAIN
@@ -142,10 +143,14 @@ async fn poll(from: PublicSource, resolvers: Vec<SocketAddr>, publish: Publish, 
 }
 
 /// What the source says, and when to ask it again; why it says nothing, for people.
-async fn find(from: &PublicSource, resolvers: &[SocketAddr]) -> Result<(BTreeSet<IpAddr>, Duration), String> {
+async fn find(
+    from: &PublicSource,
+    resolvers: &[Upstream],
+    authorities: Option<&Path>,
+) -> Result<(BTreeSet<IpAddr>, Duration), String> {
     match from {
         PublicSource::Dyna(name) => {
-            let answer = lookup::addresses(name, resolvers).await.map_err(|error| error.to_string())?;
+            let answer = lookup::addresses(name, resolvers, authorities).await.map_err(|error| error.to_string())?;
             Ok((answer.found, answer.ttl.clamp(ASK_AT_MOST, ASK_AT_LEAST)))
         }
         PublicSource::Echo { resolver, name } => {
@@ -213,10 +218,10 @@ mod tests {
     #[tokio::test]
     async fn a_command_says_the_address_or_why_not() {
         let words = |script: &str| PublicSource::Command(["sh", "-c", script].map(str::to_owned).to_vec());
-        let found = find(&words("echo 198.51.100.7; echo 2001:db8::7"), &[]).await.unwrap().0;
+        let found = find(&words("echo 198.51.100.7; echo 2001:db8::7"), &[], None).await.unwrap().0;
         assert_eq!(found, ["198.51.100.7", "2001:db8::7"].map(|address| address.parse().unwrap()).into());
         for (script, why) in [("exit 2", "failed"), ("echo here", "no address")] {
-            let error = find(&words(script), &[]).await.unwrap_err();
+            let error = find(&words(script), &[], None).await.unwrap_err();
             assert!(error.contains(why), "{error}");
         }
     }

@@ -122,7 +122,7 @@ impl Shell {
         let Plan { register, interface, dmz, .. } = &self.plan;
         let own = register.member.as_ref().and_then(|_| register.interface.clone().or_else(|| interface.clone()));
         let own = own.map(|interface| Source::interface(interface, dmz.clone()));
-        let public = Source::public(register.public.clone(), dmz, &register.resolvers);
+        let public = Source::public(register, dmz);
         let mut own_known = own.as_ref().map(|own| own.known.clone());
         let (mut public_known, mut public_failing) = (public.known.clone(), public.failing.clone());
         let first = *holder.borrow_and_update();

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-pub use resolve::{Loans, ResolverError, resolver, run};
+pub use resolve::{Loans, ResolverError, ask, resolver, run};
 
 use crate::name::Name;
 use crate::record::Rtype;

@@ -110,7 +110,8 @@ pub async fn run(resolver: TokioResolver, mut wanted: watch::Receiver<BTreeSet<N
     }
 }
 
-async fn ask(resolver: &TokioResolver, name: NameRef<'_>, family: Family) -> Answer {
+/// Asks for the addresses of one family.
+pub async fn ask(resolver: &TokioResolver, name: NameRef<'_>, family: Family) -> Answer {
     let Ok(name) = TheirName::read(&mut BinDecoder::new(name.wire())) else { return Answer::Failed };
     let rtype = match family {
         Family::V4 => RecordType::A,

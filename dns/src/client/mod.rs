@@ -99,7 +99,10 @@ impl Server {
     /// When there is no answer, or one with another result than NOERROR and NXDOMAIN.
     pub async fn query(&self, name: NameRef<'_>, rtype: Rtype) -> Result<Vec<Record>, ClientError> {
         let mut request = Vec::new();
-        let mut writer = Writer::new(&mut request, MAX_MESSAGE, header(Opcode::QUERY));
+        // A resolver may be asked as well; a server that knows the answer does not care.
+        let Header { id, flags, counts } = header(Opcode::QUERY);
+        let header = Header { id, flags: flags.with(Flags::RECURSION_DESIRED), counts };
+        let mut writer = Writer::new(&mut request, MAX_MESSAGE, header);
         writer.question(Question { name, rtype, class: CLASS_IN })?;
         writer.opt(&Edns::new(UDP_SIZE, false), Rcode::NOERROR, &[])?;
         let octets = self.exchange(request).await?;

@@ -13,9 +13,9 @@ mod zones;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ::dns::settings::{Forward, Settings, Tls};
+use ::dns::settings::{Forward, Settings, Tls, Upstream};
 use toml::Spanned;
 
 use self::file::{DnsFile, ForwardFile, Texts, TlsFile};
@@ -42,6 +42,12 @@ pub(super) struct Rest<'a> {
     pub lan: bool,
 }
 
+/// Who is asked for what this machine wants to know itself.
+struct Resolvers {
+    servers: Vec<Upstream>,
+    authorities: Option<PathBuf>,
+}
+
 /// What a socket carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Carrier {
@@ -64,11 +70,13 @@ impl Checker<'_> {
         let keys = self.keys(&section.key);
         let zones = self.zones(&section.zone, &keys);
         let forward = self.forward(section.forward.as_ref());
-        let resolvers = self.upstreams(section.resolvers.as_ref());
         let authorities = section.authorities.as_ref().map(|path| self.path(path));
+        let authorities = authorities.map_or(Some(None), |path| path.map(Some));
+        let servers = self.upstreams(section.resolvers.as_ref());
+        let resolvers = servers.zip(authorities).map(|(servers, authorities)| Resolvers { servers, authorities });
         let rate = section.rate.as_ref().map_or(Some(0), |rate| self.number(rate, 0, 1_000_000));
         let dyndns2 = self.dyndns2(section.dyndns2.as_ref(), tls.as_ref().map(Option::is_some), &mut sockets);
-        let register = self.register(section.register.as_ref(), &keys, rest, resolvers.as_deref());
+        let register = self.register(section.register.as_ref(), &keys, rest, resolvers.as_ref());
         let serves = !section.zone.is_empty() || section.forward.is_some();
         if serves && sockets.is_empty() && section.listen.is_none() {
             return self.missing("dns", span, "listen = [\"192.168.1.11:53\"]");
@@ -79,6 +87,7 @@ impl Checker<'_> {
             self.findings.add_missing("dns", problem.help("add a [[dns.zone]] or [dns.forward], or remove this"));
             return None;
         }
+        let resolvers = resolvers?;
         let rate = u32::try_from(rate?).ok().filter(|rate| *rate > 0);
         let server = Settings {
             listen: listen?,
@@ -87,8 +96,8 @@ impl Checker<'_> {
             keys: keys.whole()?,
             zones: zones?,
             forward: forward?,
-            resolvers: resolvers?,
-            authorities: authorities.map_or(Some(None), |path| path.map(Some))?,
+            resolvers: resolvers.servers,
+            authorities: resolvers.authorities,
             rate,
         };
         Some(Some(Dns { server, dyndns2: dyndns2?, register: register? }))

@@ -4,13 +4,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use ::dns::name::{Name, NameRef};
-use ::dns::settings::Upstream;
 use toml::Spanned;
 
 use super::file::{DyndnsFile, PublicFile, RegisterFile};
 use super::keys::Keys;
 use super::settings::{Dyndns, PublicSource, Register};
-use super::{Carrier, Rest, Sockets, place};
+use super::{Carrier, Resolvers, Rest, Sockets, place};
 use crate::config::checking::Checker;
 use crate::config::problem::Problem;
 
@@ -31,7 +30,7 @@ impl Checker<'_> {
         section: Option<&Spanned<RegisterFile>>,
         keys: &Keys,
         rest: Rest<'_>,
-        resolvers: Option<&[Upstream]>,
+        resolvers: Option<&Resolvers>,
     ) -> Option<Option<Register>> {
         const SECTION: &str = "dns.register";
         let Some(section) = section else { return Some(None) };
@@ -72,7 +71,8 @@ impl Checker<'_> {
             interface: interface.map_or(Some(None), |name| name.map(Some))?,
             site,
             public: public?,
-            resolvers: resolvers?.to_vec(),
+            resolvers: resolvers?.servers.clone(),
+            authorities: resolvers?.authorities.clone(),
             lease: Duration::from_secs(lease?.into()),
             ttl: ttl?,
         }))

@@ -68,6 +68,8 @@ pub struct Register {
     pub public: PublicSource,
     /// Who is asked for the address behind a DYNA name; without any, the system's resolvers.
     pub resolvers: Vec<Upstream>,
+    /// PEM of authorities, besides the public ones, that the certificates of these may come from.
+    pub authorities: Option<PathBuf>,
     /// How long the main server keeps what is not refreshed.
     pub lease: Duration,
     /// The TTL of the records, in seconds.
