@@ -184,7 +184,7 @@ fn attacked_site() -> Result<(Site, Calm)> {
     Ok((site, Calm { holder, term, takeovers, begin: clock::now() }))
 }
 
-/// What the attacker hears of the members.
+/// What the attacker hears of the members: more than the newest of each, as that is known to come by two paths.
 fn overheard(site: &Site) -> Result<Vec<Vec<u8>>> {
     site.lan().within(Machine::Member(m(3)), || {
         let ears = UdpSocket::bind(GROUP)?;
@@ -192,7 +192,11 @@ fn overheard(site: &Site) -> Result<Vec<Vec<u8>>> {
         ears.set_read_timeout(Some(PATIENCE))?;
         let mut heard = Vec::new();
         let mut buffer = [0; MAX_DATAGRAM];
-        while heard.len() < 15 {
+        let more_than_one = |heard: &[Vec<u8>]| {
+            let of = |one: &Vec<u8>| heard.iter().filter(|other| other[layout::NODE] == one[layout::NODE]).count() > 1;
+            heard.iter().all(of) && heard.iter().any(|one| one[layout::NODE] != heard[0][layout::NODE])
+        };
+        while heard.len() < 15 || !more_than_one(&heard) {
             let length = ears.recv(&mut buffer)?;
             heard.push(buffer[..length].to_vec());
         }

@@ -206,7 +206,9 @@ async fn a_transfer_that_was_tampered_with_is_refused() {
             messages
         });
         let received = shared(address).fetch(name("dyn.test").as_ref()).await;
-        assert!(matches!(received, Err(ClientError::Answer(_) | ClientError::Io(..))), "{what}: {received:?}");
+        // A change may already make it unreadable.
+        let refused = matches!(received, Err(ClientError::Answer(_) | ClientError::Io(..) | ClientError::Malformed(_)));
+        assert!(refused, "{what}: {received:?}");
     }
 }
 
