@@ -5,7 +5,6 @@
 pub mod api;
 pub mod causes;
 pub mod cli;
-pub mod clock;
 pub mod cloud;
 pub mod command;
 pub mod config;
@@ -14,6 +13,7 @@ pub mod demo;
 pub mod election;
 pub mod lan;
 pub mod notify;
-pub mod random;
 pub mod units;
 pub mod wire;
+
+pub use fabric::{clock, random};

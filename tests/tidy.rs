@@ -63,9 +63,28 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
 ];
 const DNS_WIRING: &[&str] = &["server"];
 
+/// The same for the modules of `fabric`: words, what is said, who says it, how it gets there, who is known, who is started.
+const FABRIC_LAYERS: &[(&str, &[&str])] = &[
+    ("units", &[]),
+    ("clock", &["units"]),
+    ("random", &[]),
+    ("wire", &["units"]),
+    ("identity", &["clock", "units", "wire"]),
+    ("transport", &["clock", "identity", "random", "units", "wire"]),
+    ("registry", &["clock", "identity", "random", "transport", "units", "wire"]),
+    ("connect", &["clock", "identity", "random", "transport", "units", "wire"]),
+    ("bootstrap", &["clock", "connect", "identity", "random", "registry", "transport", "units", "wire"]),
+    ("services", &["bootstrap", "clock", "connect", "identity", "random", "registry", "transport", "units", "wire"]),
+    ("lib", &[]),
+];
+
 /// Where the modules of a crate lie, what they may know, and which may know everything.
 type Layers = (&'static str, &'static [(&'static str, &'static [&'static str])], &'static [&'static str]);
-const CRATES: &[Layers] = &[("src", LAYERS, WIRING), ("dns/src", DNS_LAYERS, DNS_WIRING)];
+const CRATES: &[Layers] =
+    &[("src", LAYERS, WIRING), ("dns/src", DNS_LAYERS, DNS_WIRING), ("fabric/src", FABRIC_LAYERS, &[])];
+
+/// The crates below the root package, none of which knows another or the root.
+const APART: &[&str] = &["dns", "fabric", "netconfig"];
 
 #[test]
 fn modules_only_use_the_layers_below() {
@@ -87,10 +106,15 @@ fn modules_only_use_the_layers_below() {
             }
         }
     }
-    for file in rust_files(&["dns/src", "netconfig/src"]) {
-        let other = if file.name.starts_with("dns/") { "netconfig::" } else { "dns::" };
-        if ["gatehouse::", other].iter().any(|root| code_of(&file.text).contains(root)) {
-            wrong.push(format!("{}: dns and netconfig know neither the root package nor each other", file.name));
+    for one in APART {
+        for file in rust_files(&[&format!("{one}/src")]) {
+            let code = code_of(&file.text);
+            let others = APART.iter().filter(|other| *other != one).chain(&["gatehouse"]);
+            wrong.extend(
+                others
+                    .filter(|other| crate_named(&code, other))
+                    .map(|other| format!("{}: {one} must not know {other}", file.name)),
+            );
         }
     }
     none(&wrong);
@@ -100,6 +124,13 @@ fn modules_only_use_the_layers_below() {
 fn module_of<'a>(folder: &str, name: &'a str) -> &'a str {
     let inner = name.strip_prefix(folder).unwrap_or(name).trim_start_matches('/');
     inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
+}
+
+/// Whether some code uses the crate `name`; modules of that name follow a `::`.
+fn crate_named(code: &str, name: &str) -> bool {
+    let uses =
+        |at: usize| !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':');
+    code.match_indices(&format!("{name}::")).any(|(at, _)| uses(at))
 }
 
 /// Every `x` of `crate::x` and `crate::{x, y::z}` in some code.
@@ -169,7 +200,6 @@ const PURE: &[&str] = &[
     "src/cloud/dyndns2/limit",
     "src/cloud/dyndns2/protocol",
     "src/cloud/register",
-    "src/random",
     "src/lan/health/dns",
     "src/lan/health/verdict",
     "dns/src/answer",
@@ -185,6 +215,9 @@ const PURE: &[&str] = &[
     "dns/src/update",
     "dns/src/wire",
     "dns/src/zone",
+    "fabric/src/random",
+    "fabric/src/units",
+    "fabric/src/wire",
     "netconfig/src/plan",
     "netconfig/src/frame",
     "src/demo/deed",
@@ -222,7 +255,7 @@ const IMPURE: &[&str] = &[
 
 #[test]
 fn pure_modules_are_pure() {
-    let files = rust_files(&["src", "dns/src", "netconfig/src"]);
+    let files = rust_files(&["src", "dns/src", "fabric/src", "netconfig/src"]);
     let mut wrong = Vec::new();
     for file in files.iter().filter(|file| PURE.iter().any(|pure| belongs(&file.name, pure))) {
         wrong.extend(impurities(&file.text).into_iter().map(|what| format!("{}: pure, but has `{what}`", file.name)));
@@ -271,7 +304,7 @@ const UNSAFE: &[&str] = &[
 #[test]
 fn files_are_small_say_their_job_and_are_safe() {
     let mut wrong = Vec::new();
-    for file in rust_files(&["src", "dns", "netconfig", "tests", "benches"]) {
+    for file in rust_files(&["src", "dns", "fabric", "netconfig", "tests", "benches"]) {
         let listed = LONG.iter().any(|(name, _)| *name == file.name);
         wrong.extend(
             faults(&file.text, listed, UNSAFE.contains(&file.name.as_str()))
