@@ -23,6 +23,9 @@ fn configurations() {
                 Ok("key \"k1\" {\n\talgorithm hmac-sha256;\n\tsecret \"MDEyMzQ1Njc4OWFiY2RlZg==\";\n};\n".to_owned())
             }
             Some("damaged.key") => Ok("key \"k1\" {\n\talgorithm hmac-sha256;\n\tsecret !\n".to_owned()),
+            Some("public.key") => {
+                Ok("host.test. IN KEY 512 3 15 sVPeMbVBbzirbgoHrpDJ4TStV9i47EGwLhl6DQTZO9o=\n".to_owned())
+            }
             Some("bare.key") => Ok("MDEyMzQ1Njc4OWFiY2RlZg==\n".to_owned()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         },

@@ -62,7 +62,11 @@ impl Server {
         let now = clock::wall_secs();
         match &self.credentials {
             Credentials::None => Ok(None),
-            Credentials::Shared(key) => Ok(sign_request(request, key, now)),
+            Credentials::Shared(key) => match sign_request(request, key, now) {
+                Some(answers) => Ok(Some(answers)),
+                None => Err(ClientError::NoSecret(key.name.clone())),
+            },
+            Credentials::Missing(name) => Err(ClientError::NoSecret(name.clone())),
             Credentials::Private(key) => {
                 sig0::sign_request(request, key.as_ref(), now)?;
                 Ok(None)

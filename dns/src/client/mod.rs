@@ -48,6 +48,8 @@ pub enum Credentials {
     Shared(Key),
     /// With a private key (RFC 2931).
     Private(std::sync::Arc<SigningKey>),
+    /// With a key of this name, which is not there or has no secret: nothing is sent.
+    Missing(Name),
 }
 
 /// Why there is no answer of use.
@@ -74,6 +76,9 @@ pub enum ClientError {
     /// The transfer is of no use.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// What messages are to be signed with is not there, or is a public key.
+    #[error("there is no secret of the key {0} to sign with")]
+    NoSecret(Name),
     /// The message cannot be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -86,10 +91,15 @@ pub enum ClientError {
 }
 
 impl Server {
-    /// Another server that the settings name; with its key, if it is one of `keys` that can be shared.
+    /// Another server that the settings name. One whose key is none of `keys`, or cannot be shared, is never asked: a
+    /// message that was to be signed does not leave unsigned.
     pub fn of(peer: &Peer, keys: &[Key]) -> Self {
-        let is_its = |key: &&Key| Some(&key.name) == peer.key.as_ref() && key.algorithm != Algorithm::Sig0;
-        let credentials = keys.iter().find(is_its).cloned().map_or(Credentials::None, Credentials::Shared);
+        let shared =
+            |name: &Name| keys.iter().find(|key| key.name == *name && key.algorithm != Algorithm::Sig0).cloned();
+        let credentials = match &peer.key {
+            None => Credentials::None,
+            Some(name) => shared(name).map_or_else(|| Credentials::Missing(name.clone()), Credentials::Shared),
+        };
         Self { address: peer.address, credentials }
     }
 
@@ -198,7 +208,7 @@ impl Server {
     /// The octets that a signature takes.
     fn room(&self) -> usize {
         match &self.credentials {
-            Credentials::None => 0,
+            Credentials::None | Credentials::Missing(_) => 0,
             Credentials::Shared(key) => request_room(key),
             Credentials::Private(_) => private::MAX_RECORD,
         }

@@ -92,6 +92,25 @@ fn shared(address: SocketAddr) -> Server {
     Server { address, credentials: Credentials::Shared(key()) }
 }
 
+#[tokio::test]
+async fn what_cannot_be_signed_is_not_sent() {
+    let (address, _tcp) = serve(|_, _| panic!("nobody is asked")).await;
+    let public = Key { name: name("public"), algorithm: Algorithm::Sig0, secret: Box::from([7; 68]) };
+    let keys = [key(), public.clone()];
+    for (of, unsigned) in [(Some("public"), true), (Some("none"), true), (Some("K1"), false), (None, false)] {
+        let server = Server::of(&Peer { address, key: of.map(name) }, &keys);
+        assert_eq!(matches!(server.credentials, Credentials::Missing(_)), unsigned, "{of:?}");
+        if unsigned {
+            let error = server.serial(name("dyn.test").as_ref()).await.expect_err("nothing to sign with");
+            assert!(matches!(&error, ClientError::NoSecret(key) if Some(key) == of.map(name).as_ref()), "{error}");
+        }
+    }
+    let server = Server { address, credentials: Credentials::Shared(public) };
+    let error = server.fetch(name("dyn.test").as_ref()).await.expect_err("nothing to sign with");
+    assert!(matches!(error, ClientError::NoSecret(_)), "{error}");
+    assert!(matches!(server.update(&update()).await, Err(ClientError::NoSecret(_))));
+}
+
 fn update() -> Update {
     let operations = vec![Operation::Add(record(Rtype::A, &[192, 0, 2, 1]))];
     Update { zone: name("dyn.test"), prerequisites: Vec::new(), operations, lease: None }

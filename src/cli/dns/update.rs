@@ -145,6 +145,7 @@ impl Goal {
         let name = match &key {
             Credentials::Shared(key) => plain(&key.name),
             Credentials::Private(key) => plain(&key.name().to_owned()),
+            Credentials::Missing(name) => plain(name),
             Credentials::None => String::new(),
         };
         server.credentials = key;

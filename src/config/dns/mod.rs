@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ::dns::settings::{Forward, Settings, Tls, Upstream};
+use ::dns::settings::{Algorithm, Forward, Settings, Tls, Upstream};
 use toml::Spanned;
 
 use self::file::{DnsFile, ForwardFile, Texts, TlsFile};
@@ -178,6 +178,18 @@ impl Checker<'_> {
             None => "a key is declared by [[dns.key]]; `gatehouse dns key new` makes one".to_owned(),
         }));
         None
+    }
+
+    /// The same for a key that this server signs its own messages with: a public key is of no use for that.
+    fn secret_named(&mut self, text: &super::file::Text, keys: &Keys) -> Option<::dns::name::Name> {
+        let name = self.key_named(text, keys)?;
+        if keys.get(&name).is_some_and(|key| key.algorithm == Algorithm::Sig0) {
+            let message = format!("`{}` is a public key: messages to another server need a secret", text.get_ref());
+            let problem = Problem::new(text.span(), message, "cannot be signed with");
+            self.findings.add(problem.help("`gatehouse dns key new` makes a secret that both servers know"));
+            return None;
+        }
+        Some(name)
     }
 
     fn seconds(&mut self, text: Option<&super::file::Text>, default: u32, least: u32, most: u32) -> Option<u32> {

@@ -45,7 +45,7 @@ impl Checker<'_> {
             None => self.missing(SECTION, span.clone(), "zone = \"cloud.example.com\""),
         };
         let key = match &table.key {
-            Some(key) => self.key_named(key, keys).map(|name| keys.get(&name)),
+            Some(key) => self.secret_named(key, keys).map(|name| keys.get(&name)),
             None => self.missing(SECTION, span.clone(), "key = \"k1\""),
         };
         let lease = self.seconds(table.lease.as_ref(), LEASE, MIN_LEASE, MAX_LEASE);

@@ -112,7 +112,7 @@ impl Checker<'_> {
                         Some(address) => self.address(address, 53),
                         None => self.missing("dns.zone", peer.span(), "address = \"192.0.2.53:53\""),
                     };
-                    let key = key.as_ref().map(|key| self.key_named(key, keys));
+                    let key = key.as_ref().map(|key| self.secret_named(key, keys));
                     match (address, key) {
                         (Some(address), None) => Some(Peer { address, key: None }),
                         (Some(address), Some(Some(key))) => Some(Peer { address, key: Some(key) }),
