@@ -110,6 +110,11 @@ impl Front {
 }
 
 impl Policy {
+    /// Nobody's questions are forwarded, and nobody is limited.
+    pub fn new(cookies: Cookies) -> Self {
+        Self { cookies, forward: Vec::new(), rate: None }
+    }
+
     /// Answers a query at the end of `out`. `limiter` is asked about clients that have not proven their address.
     pub fn take(&self, zones: &Zones, asked: Asked<'_>, limiter: Option<&mut Limiter>, out: &mut Vec<u8>) -> Taken {
         let Asked { octets, client, now } = asked;

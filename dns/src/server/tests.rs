@@ -154,6 +154,29 @@ fn all_that_has_come_is_answered_before_the_end() {
 }
 
 #[test]
+fn a_flood_does_not_keep_it_from_ending() {
+    let front = front(None);
+    let (udp, address, _receiver) = start("127.0.0.1:0", 1, &front);
+    let (query, is_over) = (query(Opcode::QUERY, "www.test", None), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+                while !is_over.load(Ordering::Relaxed) {
+                    // A queue that is full, or a port that nobody has any more, is what is wanted.
+                    let _ = socket.send_to(&query, address);
+                }
+            });
+        }
+        while udp.totals().get("answers") < Some(1_000) {
+            std::thread::yield_now();
+        }
+        udp.stop();
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn who_asks_too_much_is_limited_unless_the_address_is_proven() {
     let policy = front(Some(5)).policy.load_full();
     let mut limiter = crate::guard::Limiter::new(5, [7; 16]);

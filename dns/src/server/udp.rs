@@ -16,7 +16,7 @@ use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, Local, Slot, send, send_one, tell_local};
+use super::batch::{BATCH, Batch, Local, Slot, send, send_one, tell_local};
 use super::counters::{Count, Counters, Totals};
 use super::socket::prepare;
 use super::{Asked, Client, Front, Now, Taken};
@@ -179,7 +179,11 @@ impl Thread {
     fn run(mut self) {
         let mut batch = Batch::new();
         let socket = Arc::clone(&self.socket);
-        loop {
+        let mut last = LAST_BATCHES;
+        while last > 0 {
+            if self.is_stopping.load(Ordering::Acquire) {
+                last -= 1;
+            }
             match batch.receive(socket.as_fd()) {
                 Ok(slots) => {
                     if !self.answer(slots) && self.is_stopping.load(Ordering::Acquire) {
@@ -261,5 +265,10 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 const STACK: usize = 256 * 1024;
 /// The octets of queries that may wait in a socket.
 const QUEUE: usize = 1 << 20;
+/// What the kernel counts for a datagram at least, in octets; it allows twice of what it is asked for.
+const LEAST_DATAGRAM: usize = 512;
+/// Batches that are answered after the end has come: more than what had come can be. A socket that is shut goes on
+/// receiving, and a flood would never end.
+const LAST_BATCHES: usize = 2 * QUEUE / LEAST_DATAGRAM / BATCH;
 /// How long a thread leaves a socket alone that gives errors.
 const PAUSE: Duration = Duration::from_millis(100);

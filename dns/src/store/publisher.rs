@@ -30,8 +30,9 @@ impl Publisher {
 
     pub(super) fn put(&self, served: Served) {
         let (apex, serial) = (served.zone.apex().clone(), served.zone.serial());
+        let shown = |served: &Served| (served.zone.serial(), served.expired);
         let mut zones = self.lock();
-        let is_new = zones.at(apex.as_ref()).is_none_or(|before| before.zone.serial() != serial);
+        let is_new = zones.at(apex.as_ref()).is_none_or(|before| shown(before) != shown(&served));
         zones.put(served);
         (self.publish)(zones.clone());
         drop(zones);
@@ -54,5 +55,33 @@ impl Publisher {
 
     fn lock(&self) -> MutexGuard<'_, Zones> {
         self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Record, Rtype};
+    use crate::zone::{Soa, Zone};
+
+    #[test]
+    fn what_is_seen_is_told() {
+        let apex: Name = "dyn.test".parse().expect("a name");
+        let served = |serial, expired| {
+            let soa = Soa { serial: Serial(serial), ..Soa::default() };
+            let soa = Record { name: apex.clone(), rtype: Rtype::SOA, ttl: 60, rdata: soa.write() };
+            let mut served = Served::new(Zone::new(apex.clone(), [soa]).expect("a zone"));
+            served.expired = expired;
+            served
+        };
+        let publisher = Publisher::new(|_| ());
+        let mut changes = publisher.subscribe();
+        for (serial, expired, is_told) in
+            [(1, false, true), (1, false, false), (1, true, true), (1, true, false), (1, false, true), (2, false, true)]
+        {
+            publisher.put(served(serial, expired));
+            let told = changes.try_recv().ok();
+            assert_eq!(told, is_told.then(|| (apex.clone(), Serial(serial))), "{serial} {expired}");
+        }
     }
 }

@@ -19,6 +19,8 @@ pub enum NotifyInput {
     Tick,
     /// The zone has this version now.
     Changed(Serial),
+    /// The zone is not there, or has expired: there is nothing to tell until it changes again.
+    Gone,
     /// The secondary has answered the message about this version.
     Heard(usize, Serial),
     /// It has not answered the message that was under way.
@@ -63,6 +65,7 @@ impl Notifier {
     pub fn step(&mut self, now: u64, input: NotifyInput, effects: &mut Vec<NotifyEffect>) {
         match input {
             NotifyInput::Tick => {}
+            NotifyInput::Gone => self.serial = None,
             NotifyInput::Changed(serial) => {
                 if self.serial.replace(serial) != Some(serial) {
                     self.peers.iter_mut().for_each(|peer| peer.owe(now));
@@ -93,6 +96,7 @@ impl Notifier {
 
     /// When [`NotifyInput::Tick`] is due next.
     pub fn deadline(&self) -> Option<u64> {
+        self.serial?;
         let due = |peer: &Peer| if let State::Due(at) = peer.state { Some(at) } else { None };
         self.peers.iter().filter_map(due).min()
     }
@@ -211,6 +215,19 @@ mod tests {
         assert_eq!(step(&mut machine, NOW + 700, NotifyInput::Changed(Serial(3))), []);
         assert_eq!(step(&mut machine, NOW + 6000, NotifyInput::Unheard(0)), []);
         assert_eq!(machine.deadline(), Some(NOW + 8000));
+    }
+
+    #[test]
+    fn a_zone_that_is_gone_is_not_told_of_until_it_is_back() {
+        let mut machine = Notifier::new(2);
+        step(&mut machine, NOW, NotifyInput::Changed(Serial(1)));
+        assert_eq!(step(&mut machine, NOW + 100, NotifyInput::Unheard(0)), []);
+        assert!(machine.deadline().is_some());
+        assert_eq!(step(&mut machine, NOW + 200, NotifyInput::Gone), []);
+        assert_eq!(step(&mut machine, NOW + 300, NotifyInput::Heard(1, Serial(1))), []);
+        assert_eq!((machine.deadline(), step(&mut machine, NOW + 9000, NotifyInput::Tick)), (None, vec![]));
+        let told = step(&mut machine, NOW + 10_000, NotifyInput::Changed(Serial(1)));
+        assert_eq!(told, [NotifyEffect::Send(0, Serial(1)), NotifyEffect::Send(1, Serial(1))]);
     }
 
     #[test]
