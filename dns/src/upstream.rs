@@ -11,6 +11,8 @@ use crate::settings::{Transport, Upstream};
 
 /// How long one server is waited for.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Questions under way at most: of all clients, and over one connection.
+pub const MAX_ASKED: usize = 256;
 /// How often each server is asked for one answer.
 const ATTEMPTS: usize = 2;
 
@@ -18,7 +20,7 @@ const ATTEMPTS: usize = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoritiesError {
     /// The file cannot be read, or is not PEM.
-    #[error("the certificates in {}", .0.display())]
+    #[error("the certificates in {} cannot be read", .0.display())]
     File(PathBuf, #[source] pem::Error),
     /// A certificate in the file is not that of an authority.
     #[error("a certificate in {} is not one of an authority", .0.display())]
@@ -49,6 +51,7 @@ pub fn options() -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.timeout = TIMEOUT;
     options.attempts = ATTEMPTS;
+    options.max_active_requests = MAX_ASKED;
     options.use_hosts_file = ResolveHosts::Never;
     options.edns0 = true;
     options.ndots = 0;

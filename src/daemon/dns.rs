@@ -111,7 +111,7 @@ impl Dns {
         match (wanted, self.server.clone()) {
             (Some(wanted), Some(server)) => {
                 let reloaded = tokio::task::spawn_blocking(move || server.reload(&wanted)).await;
-                reloaded.context("the reload of the zones")??;
+                reloaded.context("the reload of the zones was broken off")??;
             }
             (Some(wanted), None) => self.start(wanted).await?,
             (None, _) => self.stop_server().await,
@@ -162,7 +162,7 @@ impl Dns {
     async fn start(&mut self, settings: Settings) -> anyhow::Result<()> {
         let runtime = Handle::current();
         let started = tokio::task::spawn_blocking(move || Server::start(settings, &runtime)).await;
-        let server = Arc::new(started.context("the start of the DNS server")??);
+        let server = Arc::new(started.context("the start of the DNS server was broken off")??);
         self.changes = Some(server.store().changes());
         self.server = Some(server);
         Ok(())

@@ -38,7 +38,7 @@ pub enum ResolverError {
     #[error(transparent)]
     Authorities(#[from] AuthoritiesError),
     /// No servers are configured, and the system's are unknown.
-    #[error("the system's resolvers")]
+    #[error("the system's resolvers cannot be used")]
     System(#[source] NetError),
 }
 

@@ -33,8 +33,17 @@ impl Server {
         self.over_tcp(&request, answers).await
     }
 
-    /// Asks for a transfer and reads it to its end.
-    pub(super) async fn transfer(&self, mut request: Vec<u8>, mut incoming: Incoming) -> Result<Received, ClientError> {
+    /// Asks for a transfer and reads it to its end, which comes in time.
+    pub(super) async fn transfer(
+        &self,
+        request: Vec<u8>,
+        incoming: Incoming,
+        within: Duration,
+    ) -> Result<Received, ClientError> {
+        timeout(within, self.read_transfer(request, incoming)).await.unwrap_or(Err(ClientError::Slow(self.address)))
+    }
+
+    async fn read_transfer(&self, mut request: Vec<u8>, mut incoming: Incoming) -> Result<Received, ClientError> {
         let mut answers = self.sign(&mut request)?;
         let mut stream = self.connect(&request).await?;
         loop {

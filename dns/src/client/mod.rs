@@ -12,6 +12,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use private::{PrivateKeyError, SigningKey};
 
@@ -61,6 +62,9 @@ pub enum ClientError {
     /// Nothing came in time.
     #[error("{0} does not answer")]
     Silent(SocketAddr),
+    /// A transfer that goes on and on.
+    #[error("the transfer from {0} takes too long")]
+    Slow(SocketAddr),
     /// What came is no message, or none that answers the question.
     #[error("the answer is malformed")]
     Malformed(#[from] WireError),
@@ -185,7 +189,7 @@ impl Server {
     /// # Errors
     /// When there is none to be had.
     pub async fn fetch(&self, apex: NameRef<'_>) -> Result<Received, ClientError> {
-        self.transfer(ask(Query::Whole(apex), id())?, Incoming::whole(apex.to_owned())).await
+        self.transfer(ask(Query::Whole(apex), id())?, Incoming::whole(apex.to_owned()), TRANSFER_WAIT).await
     }
 
     /// Gets what has changed since `have`.
@@ -193,7 +197,7 @@ impl Server {
     /// # Errors
     /// When that is not to be had; the whole zone may be.
     pub async fn fetch_since(&self, have: &Zone) -> Result<Received, ClientError> {
-        self.transfer(ask(Query::Since(have), id())?, Incoming::since(have.clone())).await
+        self.transfer(ask(Query::Since(have), id())?, Incoming::since(have.clone()), TRANSFER_WAIT).await
     }
 
     /// The answer, whose result is NOERROR.
@@ -224,5 +228,7 @@ fn id() -> u16 {
     u16::from_be_bytes(clock::seed())
 }
 
+/// How long a transfer may take in all: time for the longest one over ten megabits a second.
+const TRANSFER_WAIT: Duration = Duration::from_secs(20 * 60);
 /// What we can receive over UDP, in octets; see [`crate::wire`] for what we send.
 const UDP_SIZE: u16 = 1232;

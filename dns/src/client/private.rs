@@ -25,7 +25,7 @@ enum Pair {
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateKeyError {
     /// The file with the ending `.key`.
-    #[error("the public half")]
+    #[error("the public half cannot be read")]
     Public(#[from] KeyError),
     /// It has something else than one KEY record.
     #[error("the public half is not one KEY record")]
@@ -34,7 +34,7 @@ pub enum PrivateKeyError {
     #[error("the private half has no `{0}:`")]
     Missing(&'static str),
     /// The private key is not base64.
-    #[error("the private half")]
+    #[error("the private half is malformed")]
     Base64(#[source] Reason),
     /// Not ECDSA P-256 (13) or Ed25519 (15).
     #[error("the algorithm {0} cannot be signed with")]

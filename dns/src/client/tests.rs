@@ -212,6 +212,34 @@ async fn a_zone_of_many_messages_arrives() {
 }
 
 #[tokio::test]
+async fn a_primary_that_never_ends_is_left() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let primary = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let len = stream.read_u16().await.expect("a length");
+        let mut request = vec![0; usize::from(len)];
+        stream.read_exact(&mut request).await.expect("a request");
+        let soa = record(Rtype::SOA, &Soa { serial: Serial(7), ..Soa::default() }.write());
+        for host in 0u32.. {
+            let more = Record { name: name(&format!("h{host}.dyn.test")), ..record(Rtype::A, &[192, 0, 2, 1]) };
+            let answer = reply(&request, Flags::AUTHORITATIVE, &[if host == 0 { soa.clone() } else { more }]);
+            let framed = [&(answer.len() as u16).to_be_bytes(), answer.as_slice()].concat();
+            if stream.write_all(&framed).await.is_err() {
+                return host;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        0
+    });
+    let apex = name("dyn.test");
+    let request = ask(Query::Whole(apex.as_ref()), id()).expect("room");
+    let received = plain(address).transfer(request, Incoming::whole(apex), Duration::from_secs(1)).await;
+    assert!(matches!(received, Err(ClientError::Slow(_))), "{received:?}");
+    assert!(primary.await.expect("no panic") > 1, "it was read while it came");
+}
+
+#[tokio::test]
 async fn a_transfer_that_was_tampered_with_is_refused() {
     for (what, tamper) in [
         ("changed", (|all| all[2][900] ^= 1) as fn(&mut Vec<Vec<u8>>)),

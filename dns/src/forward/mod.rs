@@ -1,13 +1,11 @@
-//! Questions for names of others, on behalf of the networks that may ask.
+//! Questions for names of others, on behalf of the networks that may ask: [`crate::server::Policy`] says which these are.
 //!
-//! The answers come from the configured resolvers and are kept as long as their TTL says. **Invariants:** nobody outside the
-//! networks gets an answer from here; so many questions are under way at most, and one that takes too long is answered
-//! with SERVFAIL.
+//! The answers come from the configured resolvers and are kept as long as their TTL says. **Invariant:** so many questions
+//! are under way at most, and one that takes too long is answered with SERVFAIL.
 
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +21,9 @@ use hickory_resolver::proto::rr::{DNSClass, Name as TheirName, RData};
 use hickory_resolver::{NameServerPool, PoolContext, ResponseCache, TlsConfig, TtlConfig};
 use tokio::sync::Semaphore;
 
-use crate::settings::{Forward, Network};
-use crate::upstream::{self, AuthoritiesError};
+use crate::settings::Forward;
+use crate::upstream::{self, AuthoritiesError, MAX_ASKED};
 
-/// Questions under way at most; more are answered with SERVFAIL at once.
-const MAX_ASKED: usize = 1024;
 /// How long one question may take in all.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// What our own OPT record says: no fragments (RFC 9715).
@@ -35,7 +31,6 @@ const PAYLOAD: u16 = 1232;
 
 /// Asks others.
 pub struct Forwarder {
-    networks: Vec<Network>,
     pool: NameServerPool<TokioRuntimeProvider>,
     /// Answers without and with signatures, which are not the same for one question.
     caches: [ResponseCache; 2],
@@ -55,16 +50,10 @@ impl Forwarder {
         let context = Arc::new(PoolContext::new(options, tls));
         let servers = upstream::servers(&settings.upstreams);
         Ok(Self {
-            networks: settings.networks.clone(),
             pool: NameServerPool::from_config(servers, context, TokioRuntimeProvider::default()),
             caches: [cache(), cache()],
             asked: Semaphore::new(MAX_ASKED),
         })
-    }
-
-    /// Whether this client may ask.
-    pub fn serves(&self, client: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(client))
     }
 
     /// The answer to a query, in at most `limit` octets; nothing when it is not a query with one question of class IN.
@@ -127,7 +116,7 @@ impl Forwarder {
 
 impl std::fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Forwarder").field("networks", &self.networks).finish_non_exhaustive()
+        f.debug_struct("Forwarder").finish_non_exhaustive()
     }
 }
 

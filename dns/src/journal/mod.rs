@@ -51,7 +51,7 @@ pub const MAX_NOTE: usize = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The disk refused.
-    #[error("the journal {path}")]
+    #[error("the journal {path} cannot be used")]
     Io {
         /// Which file.
         path: PathBuf,

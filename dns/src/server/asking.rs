@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::upstream::AuthoritiesError;
 use crate::wire::{Header, Message, Rcode};
 
-use super::{Client, Front};
+use super::Front;
 
 /// Loans that may wait for their zones.
 const MAX_LOANS: usize = 64;
@@ -49,10 +49,10 @@ pub(super) struct Prepared {
 #[derive(Debug, thiserror::Error)]
 pub enum AskingError {
     /// For clients.
-    #[error("forwarding")]
+    #[error("questions cannot be forwarded")]
     Forward(#[source] AuthoritiesError),
     /// For aliases.
-    #[error("the resolvers of aliases")]
+    #[error("nobody can be asked for the targets of aliases")]
     Aliases(#[source] ResolverError),
 }
 
@@ -117,15 +117,9 @@ impl Asking {
     }
 
     /// The answer to a query that others know the answer to, or the end of it, if this client may ask for that.
-    pub(super) async fn forward(
-        &self,
-        octets: &[u8],
-        front: &Front,
-        client: Client,
-        room: &Room<'_>,
-    ) -> Option<Vec<u8>> {
+    pub(super) async fn forward(&self, octets: &[u8], front: &Front, room: &Room<'_>) -> Option<Vec<u8>> {
         let query = Message::read(octets).ok()?;
-        let forwarder = self.forwarder.load_full().filter(|forwarder| forwarder.serves(client.address.ip()));
+        let forwarder = self.forwarder.load_full().filter(|_| room.recursion);
         let mut local = Vec::new();
         respond(&query, &front.zones(), &Room { recursion: false, ..*room }, &mut local);
         let Some(forwarder) = forwarder else { return Some(local) };

@@ -133,13 +133,17 @@ impl Desk {
                     Err(rcode) => drop(reject(&query, rcode, &room, &mut out)),
                 }
             }
-            Kind::Query => match respond(&query, &self.front.zones(), &room, &mut out) {
-                Outcome::Slow(Slow::Forward) => {
-                    out = self.asking.forward(octets, &self.front, client, &room).await.unwrap_or_default();
+            Kind::Query => {
+                // The zones are let go of before anybody is waited for.
+                let outcome = respond(&query, &self.front.zones(), &room, &mut out);
+                match outcome {
+                    Outcome::Slow(Slow::Forward) => {
+                        out = self.asking.forward(octets, &self.front, &room).await.unwrap_or_default();
+                    }
+                    Outcome::Slow(_) => drop(reject(&query, Rcode::REFUSED, &room, &mut out)),
+                    Outcome::Answered(..) | Outcome::Drop => {}
                 }
-                Outcome::Slow(_) => drop(reject(&query, Rcode::REFUSED, &room, &mut out)),
-                Outcome::Answered(..) | Outcome::Drop => {}
-            },
+            }
         }
         if out.is_empty() {
             return;

@@ -23,6 +23,7 @@ use crate::guard::{Cookies, Secret};
 use crate::name::NameRef;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError, ZoneStatus};
+use crate::upstream::MAX_ASKED;
 
 /// A DNS server. It ends with [`Self::stop`]; dropped, it ends without waiting for anybody.
 pub struct Server {
@@ -40,6 +41,8 @@ pub struct Server {
     /// Who is told about new versions.
     audience: watch::Sender<Audience>,
     listeners: Mutex<Listeners>,
+    /// Held by who changes the settings: two at once would mix theirs.
+    reloading: Mutex<()>,
 }
 
 /// The sockets by the address that the settings name.
@@ -69,6 +72,8 @@ pub enum ServerError {
 const MAX_QUEUED: usize = 1_024;
 /// Messages that are worked on at once.
 const MAX_AT_WORK: usize = 512;
+/// Questions that others take their time to answer leave half of the places to updates and transfers.
+const _: () = assert!(2 * MAX_ASKED <= MAX_AT_WORK);
 /// Connections and the zones they are sent have so long when the server ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -103,8 +108,21 @@ impl Server {
         let streams = Streams::start(&[], None, &front, &stream_slow, Limits::default())?;
         let listeners = Mutex::new(Listeners { udp: BTreeMap::new(), streams: Some(streams) });
         let runtime = runtime.clone();
-        let server =
-            Self { front, store, desk, runtime, slow, room, worker, stream_room, stream_worker, audience, listeners };
+        let reloading = Mutex::new(());
+        let server = Self {
+            front,
+            store,
+            desk,
+            runtime,
+            slow,
+            room,
+            worker,
+            stream_room,
+            stream_worker,
+            audience,
+            listeners,
+            reloading,
+        };
         let prepared = server.desk.asking.prepare(&settings)?;
         let new = server.open_new(&settings)?;
         server.listeners().extend(new, &server.runtime);
@@ -119,6 +137,7 @@ impl Server {
     /// # Errors
     /// When they cannot be used; then nothing has changed.
     pub fn reload(&self, settings: &Settings) -> Result<(), ServerError> {
+        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let prepared = self.desk.asking.prepare(settings)?;
         let new = self.open_new(settings)?;
         self.store.reload(settings)?;

@@ -20,7 +20,6 @@ use super::batch::{BATCH, Batch, Local, Slot, send, send_one, tell_local};
 use super::counters::{Count, Counters, Totals};
 use super::socket::prepare;
 use super::{Asked, Client, Front, Now, Taken};
-use crate::answer::Slow;
 use crate::clock;
 use crate::guard::Limiter;
 
@@ -29,8 +28,6 @@ use crate::guard::Limiter;
 pub struct Job {
     /// As it came.
     pub octets: Vec<u8>,
-    /// Why it takes time.
-    pub why: Slow,
     /// The way back.
     pub back: ReturnPath,
 }
@@ -223,9 +220,9 @@ impl Thread {
             let taken = policy.take(&zones, asked, limiter, answer);
             self.counters.note(taken, answer);
             self.front.log(asked, answer, taken);
-            if let Taken::Slow(why) = taken {
+            if let Taken::Slow(_) = taken {
                 let back = ReturnPath { socket: Arc::clone(&self.socket), peer, local };
-                if self.slow.try_send(Job { octets: octets.to_vec(), why, back }).is_err() {
+                if self.slow.try_send(Job { octets: octets.to_vec(), back }).is_err() {
                     self.counters.add(Count::SlowLost);
                 }
             }

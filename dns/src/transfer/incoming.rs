@@ -16,9 +16,11 @@ use crate::record::{Record, Rtype};
 use crate::wire::{CLASS_IN, Message, RawRecord, Rcode, Section, WireError};
 use crate::zone::{Change, Edit, Serial, Soa, Zone, ZoneError};
 
-/// The most octets of a transfer: far more than any zone served from memory here, and an end to a primary that never
-/// stops.
+/// The most octets of a transfer, as they lie in memory: far more than any zone served from there, and an end to a primary
+/// that never stops.
 pub const MAX_TRANSFER: usize = 1 << 30;
+/// The octets in memory that a record costs besides its owner and its data.
+const RECORD_COST: usize = 64;
 
 /// A transfer being read.
 #[derive(Debug)]
@@ -137,10 +139,6 @@ impl Incoming {
     /// # Errors
     /// Why the transfer is of no use; nothing more is to be read then.
     pub fn read(&mut self, message: &Message<'_>) -> Result<Progress, TransferError> {
-        self.octets += message.octets().len();
-        if self.octets > MAX_TRANSFER {
-            return Err(TransferError::TooLong);
-        }
         if message.flags().rcode() != Rcode::NOERROR {
             return Err(TransferError::Refused(message.flags().rcode()));
         }
@@ -172,6 +170,10 @@ impl Incoming {
     }
 
     fn take(&mut self, record: Record) -> Result<Option<Received>, TransferError> {
+        self.octets += RECORD_COST + record.name.as_ref().wire().len() + record.rdata.len();
+        if self.octets > MAX_TRANSFER {
+            return Err(TransferError::TooLong);
+        }
         let soa = if record.rtype == Rtype::SOA && record.name == self.apex {
             Some(Soa::read(&record.rdata).map_err(|error| ZoneError::Soa(self.apex.clone(), error))?.serial)
         } else {

@@ -52,7 +52,7 @@ pub enum ZoneError {
     #[error("the zone {0} has no SOA record")]
     NoSoa(Name),
     /// The SOA record's data is not one.
-    #[error("the SOA record of {0}")]
+    #[error("the SOA record of {0} cannot be read")]
     Soa(Name, #[source] SoaError),
     /// A record that cannot be in this zone.
     #[error(transparent)]

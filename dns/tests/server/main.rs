@@ -214,6 +214,17 @@ fn other_settings_lose_no_query() {
     running.server().reload(&changed).expect("taken");
     assert_eq!(running.server().addresses().len(), 2);
     assert!(running.update("k1", "update add new.dyn.test 60 A 192.0.2.7").contains("REFUSED"));
+    // Of two at once one comes first.
+    let before = running.settings.clone();
+    for _ in 0..10 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| running.server().reload(&before).expect("taken"));
+            scope.spawn(|| running.server().reload(&changed).expect("taken"));
+        });
+        let settings = running.server().store().settings(name("dyn.test").as_ref()).expect("the zone");
+        assert_eq!(running.server().addresses().len() == 2, settings.update.is_empty());
+    }
+    running.server().reload(&changed).expect("taken");
     changed.zones[0].source = Source::Primary { file: Some(running.state.join("none.zone")) };
     let error = running.server().reload(&changed).expect_err("there is no such file");
     assert!(error.to_string().contains("none.zone"), "{error}");

@@ -16,7 +16,6 @@ use super::extras::Extras;
 use super::frames::{Inbox, frame};
 use super::reply::{Replies, StreamJob};
 use super::{Shared, Transport};
-use crate::answer::Slow;
 use crate::server::{Client, Taken};
 
 /// Octets that are read at once: a request, or a few.
@@ -141,9 +140,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let extras = Extras::of(request, self.transport, self.shared.crowd.patience());
             let taken = frame(&mut self.out, |out| self.shared.take(request, self.peer, extras, out));
             match taken {
-                Taken::Slow(why) => {
+                Taken::Slow(_) => {
                     let octets = request.to_vec();
-                    self.hand_over(octets, why, extras).await?;
+                    self.hand_over(octets, extras).await?;
                 }
                 // What is no message is not answered, and nothing good follows it.
                 Taken::Dropped => return Err(self.cut()),
@@ -159,13 +158,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Hands a request over. Answers to others are sent while it waits for its place, for they may be what it waits for.
-    async fn hand_over(&mut self, octets: Vec<u8>, why: Slow, extras: Extras) -> Result<(), Over> {
+    async fn hand_over(&mut self, octets: Vec<u8>, extras: Extras) -> Result<(), Over> {
         let reply = self.replies.get_or_insert_with(Replies::new).reply(extras);
-        let (client, transport) = (Client { address: self.peer, is_datagram: false }, self.transport);
+        let client = Client { address: self.peer, is_datagram: false };
         let shared = Arc::clone(&self.shared);
         let mut handing = pin!(async move {
             if let Some(reply) = reply.await {
-                shared.hand_over(StreamJob { octets, why, client, transport, reply }).await;
+                shared.hand_over(StreamJob { octets, client, reply }).await;
             }
         });
         loop {

@@ -132,12 +132,12 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -
         return Ok(success(out));
     }
     match shared.take(&query, peer, extras, &mut out) {
-        Taken::Slow(why) => {
+        Taken::Slow(_) => {
             let mut replies = Replies::new();
             let reply = replies.reply(extras).await.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
             replies.close();
             let client = Client { address: peer, is_datagram: false };
-            let job = StreamJob { octets: query, why, client, transport: Transport::Https, reply };
+            let job = StreamJob { octets: query, client, reply };
             let answered = async {
                 shared.hand_over(job).await;
                 replies.next().await

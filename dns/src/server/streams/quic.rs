@@ -147,12 +147,12 @@ async fn request(
     let extras = Extras::of(&request, Transport::Quic, shared.crowd.patience());
     let mut out = Vec::new();
     match frame(&mut out, |out| shared.take(&request, peer, extras, out)) {
-        Taken::Slow(why) => {
+        Taken::Slow(_) => {
             let mut replies = Replies::new();
             let Some(reply) = replies.reply(extras).await else { return Ok(()) };
             replies.close();
             let client = Client { address: peer, is_datagram: false };
-            let job = StreamJob { octets: request, why, client, transport: Transport::Quic, reply };
+            let job = StreamJob { octets: request, client, reply };
             shared.hand_over(job).await;
             while let Some(message) = replies.next().await {
                 out.clear();

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::Transport;
 use super::extras::Extras;
-use crate::answer::Slow;
 use crate::server::Client;
 
 /// Requests of one connection that take time, at once; the next one is read when one of them is answered.
@@ -19,12 +17,8 @@ const MAX_WAITING: usize = 4;
 pub struct StreamJob {
     /// As it came.
     pub octets: Vec<u8>,
-    /// Why it takes time.
-    pub why: Slow,
     /// Who asks.
     pub client: Client,
-    /// What it came by.
-    pub transport: Transport,
     /// The way back.
     pub reply: Reply,
 }
