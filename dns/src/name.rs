@@ -108,6 +108,15 @@ impl Name {
     }
 }
 
+/// A name as people write it: without the dot at the end, which is all there is of the root.
+pub fn plain(name: &Name) -> String {
+    let text = name.to_string();
+    match text.strip_suffix('.') {
+        Some(front) if !front.is_empty() => front.to_owned(),
+        _ => text,
+    }
+}
+
 impl<'a> NameRef<'a> {
     /// The root.
     pub fn root() -> Self {

@@ -7,6 +7,7 @@
 mod rtype;
 
 use std::fmt;
+use std::net::IpAddr;
 
 pub use rtype::{Rtype, UnknownType};
 
@@ -32,6 +33,22 @@ pub struct Record {
     pub ttl: u32,
     /// Its data in wire form, names uncompressed; at most 65,535 octets.
     pub rdata: Box<[u8]>,
+}
+
+impl Record {
+    /// The A or AAAA record with this address.
+    pub fn of_address(name: Name, ttl: u32, address: IpAddr) -> Self {
+        let (rtype, rdata) = address_data(address);
+        Self { name, rtype, ttl, rdata }
+    }
+}
+
+/// The type and the data of the record with this address (RFC 1035, 3.4.1; RFC 3596, 2).
+pub fn address_data(address: IpAddr) -> (Rtype, Box<[u8]>) {
+    match address {
+        IpAddr::V4(v4) => (Rtype::A, v4.octets().into()),
+        IpAddr::V6(v6) => (Rtype::AAAA, v6.octets().into()),
+    }
 }
 
 /// All records of one name and type: one TTL, no data twice (RFC 2181, 5), ready to be answered.

@@ -69,6 +69,21 @@ pub enum Algorithm {
     Sig0,
 }
 
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::HmacSha256, Self::HmacSha384, Self::HmacSha512, Self::Sig0];
+
+    /// What it is called (RFC 8945, 6), without the dot at the end.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HmacSha256 => "hmac-sha256",
+            Self::HmacSha384 => "hmac-sha384",
+            Self::HmacSha512 => "hmac-sha512",
+            Self::Sig0 => "sig0",
+        }
+    }
+}
+
 /// One zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneSettings {

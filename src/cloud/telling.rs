@@ -4,9 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dns::client::{ClientError, Credentials, Server};
-use dns::record::{Record, Rtype};
+use dns::record::{Record, Rtype, address_data};
 use dns::update::{LeaseTimes, Operation, Update};
-use dns::wire::Rcode;
 
 use super::register::{self, Answer, Change};
 use crate::causes::with_causes;
@@ -25,29 +24,14 @@ pub async fn tell(register: &Register, update: &register::Update) -> Answer {
     let server = Server { address: register.server, credentials: Credentials::Shared(register.key.clone()) };
     match server.update(&update).await {
         Ok(granted) => Answer::Done(granted.map(|granted| Duration::from_secs(granted.lease.into()))),
-        Err(ClientError::Refused(rcode)) => Answer::Refused(words(rcode, register)),
+        Err(ClientError::Refused(rcode)) => Answer::Refused(server.meaning(rcode, &register.zone)),
         Err(error) => Answer::Silent(with_causes(&error)),
     }
 }
 
-/// What a refusal means for whoever configured this.
-fn words(rcode: Rcode, register: &Register) -> String {
-    let (zone, key) = (&register.zone, &register.key.name);
-    match rcode {
-        Rcode::REFUSED => format!("REFUSED: the key {key} may not change these names in {zone}"),
-        Rcode::NOTAUTH => format!("NOTAUTH: it does not know the key {key}, or does not keep {zone}"),
-        Rcode::NOTZONE => format!("NOTZONE: a name is not in {zone}"),
-        Rcode::NOTIMP => "NOTIMP: it takes no updates".to_owned(),
-        Rcode::SERVFAIL => "SERVFAIL: it cannot change the zone now".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 fn operations(change: &Change, ttl: u32) -> Vec<Operation> {
-    let add = |name: &dns::name::Name, address: &IpAddr| {
-        let (rtype, rdata) = data(*address);
-        Operation::Add(Record { name: name.clone(), rtype, ttl, rdata })
-    };
+    let add =
+        |name: &dns::name::Name, address: &IpAddr| Operation::Add(Record::of_address(name.clone(), ttl, *address));
     match change {
         Change::Replace(name, addresses) => {
             let sets = [Rtype::A, Rtype::AAAA].map(|rtype| Operation::DeleteSet(name.clone(), rtype));
@@ -55,15 +39,8 @@ fn operations(change: &Change, ttl: u32) -> Vec<Operation> {
         }
         Change::Add(name, address) => vec![add(name, address)],
         Change::Remove(name, address) => {
-            let (rtype, rdata) = data(*address);
+            let (rtype, rdata) = address_data(*address);
             vec![Operation::Delete(name.clone(), rtype, rdata)]
         }
-    }
-}
-
-fn data(address: IpAddr) -> (Rtype, Box<[u8]>) {
-    match address {
-        IpAddr::V4(v4) => (Rtype::A, v4.octets().into()),
-        IpAddr::V6(v6) => (Rtype::AAAA, v6.octets().into()),
     }
 }

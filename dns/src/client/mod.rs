@@ -17,10 +17,10 @@ use std::time::Duration;
 pub use private::{PrivateKeyError, SigningKey};
 
 use crate::clock;
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, plain};
 use crate::record::{Record, Rtype};
 use crate::settings::{Algorithm, Key, Peer};
-use crate::sign::sig0::SigningError;
+use crate::sign::sig0::{PrivateKey as _, SigningError};
 use crate::sign::{AnswerError, request_room};
 use crate::transfer::{Incoming, Query, Received, TransferError, ask, notify};
 use crate::update::{LeaseTimes, Update};
@@ -198,6 +198,34 @@ impl Server {
     /// When that is not to be had; the whole zone may be.
     pub async fn fetch_since(&self, have: &Zone) -> Result<Received, ClientError> {
         self.transfer(ask(Query::Since(have), id())?, Incoming::since(have.clone()), TRANSFER_WAIT).await
+    }
+
+    /// What it means that this server refuses an update of `zone`, for whoever configured or typed it.
+    pub fn meaning(&self, rcode: Rcode, zone: &Name) -> String {
+        let (zone, server) = (plain(zone), self.address);
+        let key = match &self.credentials {
+            Credentials::None => None,
+            Credentials::Shared(key) => Some(plain(&key.name)),
+            Credentials::Private(key) => Some(plain(&key.name().to_owned())),
+        };
+        match (rcode, key) {
+            (Rcode::REFUSED, Some(key)) => {
+                format!("REFUSED: the key {key} may not do that in {zone}; [[dns.zone.update]] says who may do what")
+            }
+            (Rcode::REFUSED, None) => format!("REFUSED: nobody may do that in {zone} without a key"),
+            (Rcode::NOTAUTH, Some(key)) => {
+                format!("NOTAUTH: {server} does not keep {zone} itself, or does not know the key {key}")
+            }
+            (Rcode::NOTAUTH, None) => format!("NOTAUTH: {server} does not keep {zone} itself"),
+            (Rcode::NOTZONE, _) => format!("NOTZONE: a name is not in {zone}"),
+            (Rcode::FORMERR, _) => "FORMERR: the server does not understand the update".to_owned(),
+            (Rcode::SERVFAIL, _) => format!("SERVFAIL: {server} cannot change {zone} now; its log says why"),
+            (Rcode::NOTIMP, _) => format!("NOTIMP: {server} takes no updates"),
+            (Rcode::NXDOMAIN | Rcode::YXDOMAIN | Rcode::YXRRSET | Rcode::NXRRSET, _) => {
+                format!("{rcode}: the zone is not as the update demands")
+            }
+            (other, _) => format!("{server} refuses: {other}"),
+        }
     }
 
     /// The answer, whose result is NOERROR.

@@ -69,7 +69,7 @@ impl<'a> Tsig<'a> {
 
     /// The algorithm, when it is one that we know.
     pub fn known_algorithm(&self) -> Option<Algorithm> {
-        [Algorithm::HmacSha256, Algorithm::HmacSha384, Algorithm::HmacSha512]
+        Algorithm::ALL
             .into_iter()
             .find(|algorithm| algorithm_name(*algorithm).is_some_and(|name| name == self.algorithm))
     }

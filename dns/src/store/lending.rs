@@ -3,7 +3,6 @@
 //! A note lists the names that have such records, so that they go when an alias is taken out of the settings.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::Plan;
 use crate::alias::Loan;
@@ -50,8 +49,7 @@ pub(super) fn lend(state: &State, aliases: &[Alias], loan: &Loan) -> Result<Plan
     for alias in aliases.iter().filter(|alias| alias.target == loan.target) {
         edit.remove_set(alias.name.as_ref(), loan.family.rtype());
         for address in &loan.addresses {
-            let record = record(alias, loan.family.rtype(), *address);
-            edit.add(record).map_err(|error| {
+            edit.add(Record::of_address(alias.name.clone(), alias.ttl, *address)).map_err(|error| {
                 tracing::warn!(alias = %alias.name, %error, "an alias cannot be in its zone");
                 Rcode::SERVFAIL
             })?;
@@ -87,12 +85,4 @@ fn finish(state: &State, mut edit: Edit, aliases: &[Alias]) -> Result<Plan, Rcod
 fn lent(state: &State) -> impl Iterator<Item = Name> + '_ {
     let text = state.notes.get(NAMES).map(|note| String::from_utf8_lossy(note).into_owned()).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>().into_iter()
-}
-
-fn record(alias: &Alias, rtype: Rtype, address: IpAddr) -> Record {
-    let rdata: Box<[u8]> = match address {
-        IpAddr::V4(address) => address.octets().into(),
-        IpAddr::V6(address) => address.octets().into(),
-    };
-    Record { name: alias.name.clone(), rtype, ttl: alias.ttl, rdata }
 }

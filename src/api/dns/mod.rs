@@ -17,6 +17,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dns::answer::{Served, Zones};
 use dns::name::Name;
+pub use dns::name::plain;
 use dns::record::Rtype;
 use dns::server::Server;
 use dns::text::{Names, show_rdata};
@@ -278,13 +279,4 @@ fn list(zone: &Zone, below: Option<&Name>, rtype: Option<Rtype>, send: &mut Piec
         }
     }
     piece.is_empty() || send.send(piece)
-}
-
-/// A name as people write it: without the dot at the end, but for the root.
-pub fn plain(name: &Name) -> String {
-    let text = name.to_string();
-    match text.strip_suffix('.') {
-        Some(front) if !front.is_empty() && !front.ends_with('\\') => front.to_owned(),
-        _ => text,
-    }
 }

@@ -167,7 +167,7 @@ impl Goal {
                     if output.json {
                         print(output, &self.done(rcode, None, number), |_| String::new())?;
                     }
-                    bail!("{}{done}", self.words(rcode));
+                    bail!("{}{done}", self.server.meaning(rcode, &self.zone));
                 }
                 Err(error) => return Err(error).with_context(|| format!("nobody knows whether it was done{done}")),
             };
@@ -190,25 +190,6 @@ impl Goal {
             rcode: rcode.to_string(),
             lease: granted.map(|granted| granted.lease),
             updates,
-        }
-    }
-
-    /// What a refusal means.
-    fn words(&self, rcode: Rcode) -> String {
-        let (zone, server, key) = (plain(&self.zone), self.server.address, &self.key);
-        match rcode {
-            Rcode::REFUSED => {
-                format!("REFUSED: the key {key} may not do that in {zone}; [[dns.zone.update]] says who may do what")
-            }
-            Rcode::NOTAUTH => format!("NOTAUTH: {server} does not keep {zone} itself, or does not know the key {key}"),
-            Rcode::NOTZONE => format!("NOTZONE: that name is not in {zone}"),
-            Rcode::FORMERR => "FORMERR: the server does not understand the update".to_owned(),
-            Rcode::SERVFAIL => format!("SERVFAIL: {server} cannot change {zone} now; its log says why"),
-            Rcode::NOTIMP => format!("NOTIMP: {server} takes no updates"),
-            Rcode::NXDOMAIN | Rcode::YXDOMAIN | Rcode::YXRRSET | Rcode::NXRRSET => {
-                format!("{rcode}: the zone is not as the update demands")
-            }
-            other => format!("{server} refuses: {other}"),
         }
     }
 }

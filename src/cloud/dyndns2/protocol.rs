@@ -97,14 +97,13 @@ impl Request {
 
     /// The update that gives `name` what is asked for.
     pub fn update(&self, zone: &Name, name: &Name, ttl: u32) -> Update {
-        let (v4, v6) = (self.v4.map(|v4| v4.octets().into()), self.v6.map(|v6| v6.octets().into()));
         let mut operations = Vec::new();
-        for (rtype, rdata) in [(Rtype::A, v4), (Rtype::AAAA, v6)] {
-            if rdata.is_some() || self.is_offline {
+        for (rtype, address) in [(Rtype::A, self.v4.map(IpAddr::V4)), (Rtype::AAAA, self.v6.map(IpAddr::V6))] {
+            if address.is_some() || self.is_offline {
                 operations.push(Operation::DeleteSet(name.clone(), rtype));
             }
-            if let Some(rdata) = rdata.filter(|_| !self.is_offline) {
-                operations.push(Operation::Add(Record { name: name.clone(), rtype, ttl, rdata }));
+            if let Some(address) = address.filter(|_| !self.is_offline) {
+                operations.push(Operation::Add(Record::of_address(name.clone(), ttl, address)));
             }
         }
         Update { zone: zone.clone(), prerequisites: Vec::new(), operations, lease: None }

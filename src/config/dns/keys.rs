@@ -17,13 +17,6 @@ use crate::config::reading::nearest;
 const MAX_KEYS: usize = 10_000;
 /// RFC 8945, 10 asks for a secret as long as the digest; half of the shortest one is still far from guessing.
 const MIN_SECRET: usize = 16;
-/// What is written for each algorithm.
-const ALGORITHMS: [(&str, Algorithm); 4] = [
-    ("hmac-sha256", Algorithm::HmacSha256),
-    ("hmac-sha384", Algorithm::HmacSha384),
-    ("hmac-sha512", Algorithm::HmacSha512),
-    ("sig0", Algorithm::Sig0),
-];
 
 /// The keys that were declared, right or not.
 #[derive(Debug, Default)]
@@ -89,7 +82,7 @@ impl Checker<'_> {
                 self.findings.add(problem.help("use hmac-sha256; `gatehouse dns key new` makes a key"));
                 None
             }
-            word => self.choice(word.as_ref(), &ALGORITHMS),
+            word => self.choice(word.as_ref(), &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm))),
         };
         let Some(secret) = &table.secret else {
             return self.missing("dns.key", span, "secret = { base64 = \"…\" } or { file = \"k1.key\" }");

@@ -11,9 +11,8 @@ mod tests;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
 
-use super::record::algorithm_name;
 use super::{PublicKeyError, sig0};
-use crate::name::{Name, NameError};
+use crate::name::{Name, NameError, plain};
 use crate::settings::{Algorithm, Key};
 
 /// What a file has.
@@ -149,12 +148,10 @@ pub fn secret(text: &str) -> Result<Box<[u8]>, Reason> {
 /// # Errors
 /// When it is none that we have.
 pub fn algorithm(text: &str) -> Result<Algorithm, Reason> {
-    match text.trim_end_matches('.').to_ascii_lowercase().as_str() {
-        "hmac-sha256" => Ok(Algorithm::HmacSha256),
-        "hmac-sha384" => Ok(Algorithm::HmacSha384),
-        "hmac-sha512" => Ok(Algorithm::HmacSha512),
-        _ => Err(Reason::Algorithm(text.to_owned())),
-    }
+    let name = text.trim_end_matches('.');
+    let shared = Algorithm::ALL.into_iter().filter(|algorithm| *algorithm != Algorithm::Sig0);
+    let mut named = shared.filter(|algorithm| algorithm.name().eq_ignore_ascii_case(name));
+    named.next().ok_or_else(|| Reason::Algorithm(text.to_owned()))
 }
 
 /// How long a new secret for an algorithm should be, in octets: as long as its hash (RFC 2104, 3). None for SIG(0).
@@ -180,10 +177,9 @@ pub fn to_line(key: &Key) -> Option<String> {
 }
 
 /// Algorithm, name and secret as text, the names without the dot at the end.
-fn fields(key: &Key) -> Option<(String, String, String)> {
-    let text = |name: String| name.strip_suffix('.').map(str::to_owned).unwrap_or(name);
-    let algorithm = text(algorithm_name(key.algorithm)?.to_string());
-    Some((algorithm, text(key.name.to_string()), BASE64.encode(&key.secret)))
+fn fields(key: &Key) -> Option<(&'static str, String, String)> {
+    let shared = key.algorithm != Algorithm::Sig0;
+    shared.then(|| (key.algorithm.name(), plain(&key.name), BASE64.encode(&key.secret)))
 }
 
 fn name(text: &str) -> Result<Name, Reason> {
