@@ -10,9 +10,11 @@ pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod durable;
 pub mod election;
 pub mod lan;
 pub mod notify;
+pub mod reach;
 pub mod units;
 pub mod wire;
 

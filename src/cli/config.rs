@@ -78,7 +78,9 @@ fn summary_of_dns(dns: &Dns) -> String {
     };
     let register = dns.register.as_ref();
     let register = register.map_or_else(String::new, |register| {
-        format!(", registered in {} at {}", clean(&register.zone.to_string()), register.server)
+        let nowhere = register.public.is_none() && !register.site.is_empty();
+        let unknown = if nowhere { " without a site: nothing says what its `public` address is" } else { "" };
+        format!(", registered in {} at {}{unknown}", clean(&register.zone.to_string()), register.server)
     });
     format!("DNS for {zones}{register}")
 }

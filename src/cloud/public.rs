@@ -1,10 +1,12 @@
 //! Where addresses are learnt: a member's own from its interface, a site's public one from what the configuration names.
 //!
-//! Each source is a task that publishes into a watch; none is published until one was found, and while a source fails
-//! the last address stays. The gateway protocols (PCP, NAT-PMP, UPnP) come in here as further sources.
+//! Each source is a task that publishes into a watch; none is published until one was found, and while a source does not
+//! answer the last address stays. The gateway protocols (PCP, NAT-PMP, UPnP) come in here as further sources.
+//!
+//! **Invariant:** a site's address that the internet cannot reach is never published, whichever source names it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::lookup;
 use crate::command;
 use crate::config::{PublicSource, Register};
+use crate::reach::{is_public, is_usable};
 
 /// How often a name whose records may be kept longer is asked for, at least and at most.
 const ASK_AT_LEAST: Duration = Duration::from_secs(30);
@@ -46,23 +49,25 @@ pub struct Source {
 impl Source {
     /// The addresses of an interface, but for those that are `not` its own.
     pub fn interface(name: String, not: BTreeSet<IpAddr>) -> Source {
-        start(|publish, _| follow(name, not, publish))
+        start(Kind::Own { not }, |publish, _| follow(name, publish))
     }
 
-    /// A site's public addresses.
-    pub fn public(register: &Register, dmz: &BTreeSet<IpAddr>) -> Source {
-        let register = register.clone();
-        let dmz: BTreeSet<IpAddr> = dmz.iter().copied().filter(|address| is_public(*address)).collect();
-        start(|publish, ask| async move {
+    /// A site's public addresses; no source, where no name shall have them.
+    pub fn public(register: &Register, dmz: &BTreeSet<IpAddr>) -> Option<Source> {
+        if register.site.is_empty() {
+            return None;
+        }
+        let (register, dmz) = (register.clone(), dmz.clone());
+        Some(start(Kind::Public, |publish, ask| async move {
             match register.public.clone() {
-                PublicSource::Dmz => {
-                    publish.found(dmz);
-                    std::future::pending().await
-                }
-                PublicSource::Interface(name) => follow(name, BTreeSet::new(), publish).await,
-                _ => poll(register, publish, ask).await,
+                None => publish.failed(NOWHERE.to_owned()),
+                Some(PublicSource::Dmz) => publish.found(dmz),
+                Some(PublicSource::Interface(name)) => follow(name, publish).await,
+                Some(source) => poll(source, register, publish, ask).await,
             }
-        })
+            // The watches stay as they are.
+            std::future::pending().await
+        }))
     }
 
     /// Asks again now, if the source has to be asked.
@@ -77,36 +82,76 @@ impl Drop for Source {
     }
 }
 
+/// Nothing says what a site's address is.
+const NOWHERE: &str = "nothing says where it is learnt: [dns.register] has no `public`, and no DMZ address is public";
+
+/// Whose addresses a source finds.
+enum Kind {
+    /// A member's, but for these.
+    Own { not: BTreeSet<IpAddr> },
+    /// A site's.
+    Public,
+}
+
+impl Kind {
+    fn takes(&self, address: IpAddr) -> bool {
+        match self {
+            Kind::Own { not } => is_usable(address) && !not.contains(&address),
+            Kind::Public => is_public(address),
+        }
+    }
+}
+
 struct Publish {
+    kind: Kind,
     known: watch::Sender<Known>,
     failing: watch::Sender<Option<String>>,
 }
 
 impl Publish {
+    /// The source's word: a site that it says has no public address has none from now on.
     fn found(&self, addresses: BTreeSet<IpAddr>) {
-        self.failing.send_if_modified(|why| why.take().is_some());
-        let addresses = Some(addresses);
+        let taken: BTreeSet<IpAddr> = addresses.iter().copied().filter(|address| self.kind.takes(*address)).collect();
+        let none = matches!(self.kind, Kind::Public) && taken.is_empty();
+        self.fails(none.then(|| words_of_none(&addresses)));
+        let taken = Some(taken);
         self.known.send_if_modified(|known| {
-            let changed = *known != addresses;
-            *known = addresses;
+            let changed = *known != taken;
+            *known = taken;
             changed
         });
     }
 
     fn failed(&self, why: String) {
-        self.failing.send_if_modified(|known| known.replace(why.clone()).is_none_or(|before| before != why));
+        self.fails(Some(why));
+    }
+
+    fn fails(&self, why: Option<String>) {
+        self.failing.send_if_modified(|known| {
+            let changed = *known != why;
+            *known = why;
+            changed
+        });
     }
 }
 
-fn start<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Publish, Arc<Notify>) -> F) -> Source {
+fn words_of_none(found: &BTreeSet<IpAddr>) -> String {
+    let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+    match found.len() {
+        0 => "no address was found".to_owned(),
+        _ => format!("the internet cannot reach {}", found.join(", ")),
+    }
+}
+
+fn start<F: Future<Output = ()> + Send + 'static>(kind: Kind, work: impl FnOnce(Publish, Arc<Notify>) -> F) -> Source {
     let (known, seen) = watch::channel(None);
     let (failing, failure) = watch::channel(None);
     let ask = Arc::new(Notify::new());
-    let task = tokio::spawn(work(Publish { known, failing }, Arc::clone(&ask)));
+    let task = tokio::spawn(work(Publish { kind, known, failing }, Arc::clone(&ask)));
     Source { known: seen, failing: failure, ask, task }
 }
 
-async fn follow(interface: String, not: BTreeSet<IpAddr>, publish: Publish) {
+async fn follow(interface: String, publish: Publish) {
     let mut watch = loop {
         match Watch::open(interface.clone()) {
             Ok(watch) => break watch,
@@ -115,16 +160,15 @@ async fn follow(interface: String, not: BTreeSet<IpAddr>, publish: Publish) {
         sleep(AGAIN).await;
     };
     loop {
-        let usable = |address: &IpAddr| is_usable(*address) && !not.contains(address);
-        publish.found(watch.addresses().filter(usable).collect());
+        publish.found(watch.addresses().collect());
         while watch.event().await != Event::AddressesChanged {}
     }
 }
 
-async fn poll(register: Register, publish: Publish, ask: Arc<Notify>) {
+async fn poll(source: PublicSource, register: Register, publish: Publish, ask: Arc<Notify>) {
+    let Register { resolvers, authorities, .. } = &register;
     loop {
-        let Register { public, resolvers, authorities, .. } = &register;
-        let pause = match find(public, resolvers, authorities.as_deref()).await {
+        let pause = match find(&source, resolvers, authorities.as_deref()).await {
             Ok((found, _)) if found.is_empty() => {
                 publish.failed("it names no address".to_owned());
                 AGAIN
@@ -169,27 +213,8 @@ async fn find(
             let found = printed.split_whitespace().map(str::parse).collect::<Result<BTreeSet<IpAddr>, _>>();
             Ok((found.map_err(|_| format!("{program} prints what is no address"))?, POLL))
         }
+        // These are followed, and not asked.
         PublicSource::Dmz | PublicSource::Interface(_) => Ok((BTreeSet::new(), POLL)),
-    }
-}
-
-/// Whether others can use the address at all: not only on this machine or this link.
-fn is_usable(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local() && !v4.is_unspecified(),
-        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local() && !v6.is_unspecified(),
-    }
-}
-
-/// Whether the internet can reach the address (the registries of RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let shared = Ipv4Addr::new(100, 64, 0, 0).to_bits() >> 22 == v4.to_bits() >> 22;
-            is_usable(address) && !v4.is_private() && !v4.is_broadcast() && !v4.is_multicast() && !shared
-        }
-        // 2000::/3 is what is given out.
-        IpAddr::V6(v6) => v6.to_bits() >> 125 == Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0).to_bits() >> 125,
     }
 }
 
@@ -197,22 +222,58 @@ fn is_public(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn private_addresses_are_not_public() {
-        for (address, usable, public) in [
-            ("192.168.1.11", true, false),
-            ("100.64.1.1", true, false),
-            ("100.128.1.1", true, true),
-            ("203.0.113.1", true, true),
-            ("169.254.1.1", false, false),
-            ("fd00::1", true, false),
-            ("fe80::1", false, false),
-            ("2001:db8::1", true, true),
-            ("::1", false, false),
-        ] {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!((is_usable(address), is_public(address)), (usable, public), "{address}");
+    fn register(public: Option<PublicSource>) -> Register {
+        let algorithm = dns::settings::Algorithm::HmacSha256;
+        Register {
+            server: "192.0.2.53:53".parse().unwrap(),
+            zone: "cloud.test".parse().unwrap(),
+            key: dns::settings::Key { name: "k".parse().unwrap(), algorithm, secret: Box::from([0; 32]) },
+            member: None,
+            interface: None,
+            site: vec!["cloud.test".parse().unwrap()],
+            public,
+            resolvers: Vec::new(),
+            authorities: None,
+            lease: Duration::from_secs(120),
+            ttl: 60,
         }
+    }
+
+    fn addresses(list: &[&str]) -> BTreeSet<IpAddr> {
+        list.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
+    /// What a source for these DMZ addresses says first: the addresses, and what is wrong.
+    async fn said(public: Option<PublicSource>, dmz: &[&str]) -> (Known, Option<String>) {
+        let source = Source::public(&register(public), &addresses(dmz)).unwrap();
+        let (mut known, mut failing) = (source.known.clone(), source.failing.clone());
+        tokio::select! {
+            Ok(()) = known.changed() => {}
+            Ok(()) = failing.changed() => {}
+        }
+        let failing = failing.borrow().clone();
+        (known.borrow().clone(), failing)
+    }
+
+    #[tokio::test]
+    async fn what_the_internet_cannot_reach_is_never_published_and_said() {
+        let command = |script: &str| Some(PublicSource::Command(["sh", "-c", script].map(str::to_owned).to_vec()));
+        let (mixed, private) = (command("echo 10.0.0.1 198.51.100.7 fe80::1"), command("echo 192.168.1.1"));
+        assert_eq!(said(mixed, &[]).await, (Some(addresses(&["198.51.100.7"])), None));
+        let (known, why) = said(private, &[]).await;
+        assert_eq!((known, why.as_deref()), (Some(BTreeSet::new()), Some("the internet cannot reach 192.168.1.1")));
+        let both = ["192.168.1.11", "2001:db8::11"];
+        assert_eq!(said(Some(PublicSource::Dmz), &both).await, (Some(addresses(&both[1..])), None));
+        let (known, why) = said(Some(PublicSource::Dmz), &["192.168.1.11"]).await;
+        assert!(known == Some(BTreeSet::new()) && why.is_some_and(|why| why.contains("192.168.1.11")));
+        let (known, why) = said(None, &["192.168.1.11"]).await;
+        assert!(known.is_none() && why.is_some_and(|why| why.contains("`public`")));
+    }
+
+    #[tokio::test]
+    async fn a_source_is_not_needed_where_no_name_has_the_address() {
+        let register = Register { site: Vec::new(), ..register(None) };
+        assert!(Source::public(&register, &BTreeSet::new()).is_none());
     }
 
     #[tokio::test]

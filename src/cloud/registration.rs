@@ -1,21 +1,23 @@
 //! The shell of `register`: learns addresses and who holds, sends what the machine says, and shows how it goes.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
-use dns::name::Name;
+use dns::name::{Name, plain};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::public::{Known, Source};
-use super::register::{self, Answer, Effect, Entry, Holder, Input, Machine, Note, UpdateId};
+use super::register::{self, Answer, Effect, Entry, Failure, Holder, Input, Machine, Note, UpdateId};
 use super::telling;
 use crate::clock;
 use crate::config::Register;
+use crate::durable;
 
 /// The file in the state folder with what may be at the server.
 const FILE: &str = "registered.json";
@@ -52,6 +54,13 @@ pub struct Progress {
     pub failing: Option<String>,
     /// Why the public address is not known now, if so.
     pub public_failing: Option<String>,
+}
+
+impl Progress {
+    /// Whether all is known and confirmed.
+    pub fn is_good(&self) -> bool {
+        self.failing.is_none() && self.public_failing.is_none() && self.wanted == self.told
+    }
 }
 
 /// A registration at work.
@@ -113,7 +122,7 @@ impl Shell {
     fn new(plan: Plan, progress: watch::Sender<Progress>, notes: mpsc::Sender<(String, bool)>) -> Shell {
         let Register { member, site, lease, .. } = plan.register.clone();
         let settings = register::Settings { member, site, lease };
-        let left = read(&plan.state.join(FILE), &settings);
+        let left = left(&plan.state.join(FILE), &settings);
         let machine = Machine::new(settings, left, clock::now(), clock::seed());
         Shell { plan, machine, telling: None, progress, notes }
     }
@@ -124,7 +133,8 @@ impl Shell {
         let own = own.map(|interface| Source::interface(interface, dmz.clone()));
         let public = Source::public(register, dmz);
         let mut own_known = own.as_ref().map(|own| own.known.clone());
-        let (mut public_known, mut public_failing) = (public.known.clone(), public.failing.clone());
+        let mut public_known = public.as_ref().map(|public| public.known.clone());
+        let mut public_failing = public.as_ref().map(|public| public.failing.clone());
         let first = *holder.borrow_and_update();
         self.step(Input::Holder(first)).await;
         loop {
@@ -133,17 +143,16 @@ impl Shell {
             let input = tokio::select! {
                 Ok(()) = stop.changed() => Input::Stop,
                 Ok(()) = holder.changed() => {
-                    public.ask();
+                    public.iter().for_each(Source::ask);
                     Input::Holder(*holder.borrow_and_update())
                 }
                 Some(addresses) = next(own_known.as_mut()) => Input::Addresses(addresses),
-                Some(addresses) = next(Some(&mut public_known)) => Input::Public(addresses),
+                Some(addresses) = next(public_known.as_mut()) => Input::Public(addresses),
                 (id, answer) = answer(self.telling.as_mut()) => {
                     self.telling = None;
                     Input::Answer(id, answer)
                 }
-                Ok(()) = public_failing.changed() => {
-                    let why = public_failing.borrow_and_update().clone();
+                why = next_failure(public_failing.as_mut()) => {
                     self.say_of_source(why);
                     Input::Tick
                 }
@@ -171,38 +180,42 @@ impl Shell {
             }
         }
         self.progress.send_if_modified(|progress| {
-            let (wanted, told) =
-                (self.machine.wants().unwrap_or_default(), self.machine.told().cloned().unwrap_or_default());
-            let changed = progress.wanted != wanted || progress.told != told;
-            (progress.wanted, progress.told) = (wanted, told);
+            let now = Progress {
+                wanted: self.machine.wants().unwrap_or_default(),
+                told: self.machine.told().cloned().unwrap_or_default(),
+                failing: self.machine.failing().map(|failure| failure.why.clone()),
+                ..progress.clone()
+            };
+            let changed = *progress != now;
+            *progress = now;
             changed
         });
         false
     }
 
-    fn say(&mut self, note: Note) {
+    fn say(&self, note: Note) {
         let Register { server, zone, .. } = &self.plan.register;
-        let (text, failing) = match note {
+        let zone = plain(zone);
+        let (text, bad) = match note {
             Note::Registered { entries, lease } => {
-                let names: Vec<String> = entries.iter().map(|(name, address)| format!("{name} {address}")).collect();
+                let names: Vec<String> =
+                    entries.iter().map(|(name, address)| format!("{} {address}", plain(name))).collect();
                 let what = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
                 let lease = match lease {
                     Some(lease) => format!("for {lease:?} at a time"),
                     None => "for good: the server knows no leases".to_owned(),
                 };
-                (format!("{server} has {what} in {zone} {lease}"), None)
+                (format!("{server} has {what} in {zone} {lease}"), false)
             }
-            Note::Failing { why, refused } => {
+            Note::Failing(Failure { why, refused }) => {
                 let verb = if refused { "refuses" } else { "cannot be told" };
-                (format!("{server} {verb} what is to be registered in {zone}: {why}"), Some(why))
+                (format!("{server} {verb} what is to be registered in {zone}: {why}"), true)
             }
         };
-        let bad = failing.is_some();
-        self.progress.send_modify(|progress| progress.failing = failing);
         self.tell_people(text, bad);
     }
 
-    fn say_of_source(&mut self, why: Option<String>) {
+    fn say_of_source(&self, why: Option<String>) {
         let text = match &why {
             Some(why) => format!("the site's public address is not known: {why}"),
             None => "the site's public address is known again".to_owned(),
@@ -226,6 +239,15 @@ async fn next(known: Option<&mut watch::Receiver<Known>>) -> Option<BTreeSet<IpA
     }
 }
 
+/// What a source says next about why it finds nothing; never, if there is none or it has ended.
+async fn next_failure(failing: Option<&mut watch::Receiver<Option<String>>>) -> Option<String> {
+    let Some(failing) = failing else { return std::future::pending().await };
+    match failing.changed().await {
+        Ok(()) => failing.borrow_and_update().clone(),
+        Err(_) => std::future::pending().await,
+    }
+}
+
 async fn answer(telling: Option<&mut Telling>) -> (UpdateId, Answer) {
     match telling {
         Some(telling) => telling.await,
@@ -233,23 +255,49 @@ async fn answer(telling: Option<&mut Telling>) -> (UpdateId, Answer) {
     }
 }
 
-/// What an earlier run left; a file that cannot be read is as good as none, since leases end by themselves.
-fn read(path: &Path, settings: &register::Settings) -> BTreeSet<Entry> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let entries: Vec<Entry> = serde_json::from_str(&text).unwrap_or_default();
+/// What an earlier run left at the site's names.
+fn left(path: &Path, settings: &register::Settings) -> BTreeSet<Entry> {
+    let entries = read(path).unwrap_or_else(|error| {
+        tracing::warn!(path = %path.display(), %error, "what was registered before is not known; leases will end by themselves");
+        BTreeSet::new()
+    });
     entries.into_iter().filter(|(name, _)| settings.site.contains(name)).collect()
+}
+
+/// What the file says; nothing, where there is none yet.
+fn read(path: &Path) -> io::Result<BTreeSet<Entry>> {
+    match std::fs::read(path) {
+        Ok(text) => Ok(serde_json::from_slice(&text)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn keep(path: PathBuf, entries: BTreeSet<Entry>) {
     let written = tokio::task::spawn_blocking(move || {
-        let text = serde_json::to_string(&entries)?;
         // Without a site or zones nobody else has made it.
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        let new = path.with_extension("new");
-        std::fs::write(&new, text)?;
-        std::fs::rename(&new, &path)
+        durable::replace(&path, &serde_json::to_vec(&entries)?)
     });
     if let Ok(Err(error)) = written.await {
         tracing::warn!(%error, "what is registered could not be written down; leases will end by themselves");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_registered_is_found_again_and_a_damaged_file_is_told_from_none() {
+        let path = std::env::temp_dir().join(format!("gatehouse-registered-{}.json", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert_eq!(read(&path).unwrap(), BTreeSet::new(), "the first start");
+        let entries: BTreeSet<Entry> = [("cloud.test".parse().unwrap(), IpAddr::from([203, 0, 113, 1]))].into();
+        durable::replace(&path, &serde_json::to_vec(&entries).unwrap()).unwrap();
+        assert_eq!(read(&path).unwrap(), entries);
+        std::fs::write(&path, "[[\"cloud.test.\",").unwrap();
+        assert!(read(&path).is_err());
+        std::fs::remove_file(path).unwrap();
     }
 }

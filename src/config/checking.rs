@@ -42,7 +42,8 @@ impl Checker<'_> {
             Some(path) => self.path(path),
             None => self.missing("record", section.span(), "file = \"/var/lib/gatehouse/inputs\""),
         });
-        let rest = Rest { name: name.as_deref(), state: state.as_deref(), lan: true };
+        let public = dmz.as_ref().map(Dmz::is_public);
+        let rest = Rest { name: name.as_deref(), state: state.as_deref(), lan: true, public };
         let dns = self.dns(file.dns, rest);
         Some(Settings {
             name: name?,
@@ -61,7 +62,8 @@ impl Checker<'_> {
         let name = self.name(file.name);
         let state = file.state.map_or_else(|| Some(self.surroundings.state()), |path| self.path(&path));
         let control = self.control(file.control, state.as_deref());
-        let rest = Rest { name: name.as_deref(), state: state.as_deref(), lan: false };
+        let public = file.dmz.is_none().then_some(false);
+        let rest = Rest { name: name.as_deref(), state: state.as_deref(), lan: false, public };
         let Some(dns) = self.dns(file.dns, rest)? else {
             return self.missing("", 0..0, "[dns] with listen = [\"192.0.2.53:53\"] and [[dns.zone]]");
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::dns::Dns;
 use crate::election::{Prefer, Role, Timing};
+use crate::reach::is_public;
 use crate::units::Priority;
 use crate::wire::DmzAddresses;
 
@@ -89,6 +90,12 @@ impl Dmz {
     /// The addresses without their prefix lengths.
     pub fn addresses(&self) -> DmzAddresses {
         DmzAddresses { v4: self.v4.map(|(address, _)| address), v6: self.v6.map(|(address, _)| address) }
+    }
+
+    /// Whether the internet can reach one of the addresses as it is.
+    pub fn is_public(&self) -> bool {
+        let DmzAddresses { v4, v6 } = self.addresses();
+        v4.map(IpAddr::V4).into_iter().chain(v6.map(IpAddr::V6)).any(is_public)
     }
 }
 

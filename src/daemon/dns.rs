@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dns::name::Name;
 use dns::server::Server;
-use dns::settings::{Algorithm, Settings};
+use dns::settings::Settings;
 use dns::zone::Serial;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
@@ -302,18 +302,12 @@ fn tell_of(changed: &BTreeMap<Name, Serial>) -> String {
 }
 
 fn keys(settings: &Settings) -> Vec<KeyStatus> {
-    let algorithm = |algorithm| match algorithm {
-        Algorithm::HmacSha256 => "hmac-sha256",
-        Algorithm::HmacSha384 => "hmac-sha384",
-        Algorithm::HmacSha512 => "hmac-sha512",
-        Algorithm::Sig0 => "sig0",
-    };
     let status = |key: &dns::settings::Key| {
         let updates = settings.zones.iter().filter(|zone| zone.update.iter().any(|rule| rule.key == key.name));
         let transfers = settings.zones.iter().filter(|zone| zone.transfer.keys.contains(&key.name));
         KeyStatus {
             name: plain(&key.name),
-            algorithm: algorithm(key.algorithm).to_owned(),
+            algorithm: key.algorithm.name().to_owned(),
             updates: updates.map(|zone| plain(&zone.apex)).collect(),
             transfers: transfers.map(|zone| plain(&zone.apex)).collect(),
         }
@@ -331,7 +325,7 @@ fn register(progress: &Progress) -> RegisterStatus {
         zone: plain(&progress.zone),
         wanted: entries(&progress.wanted),
         told: entries(&progress.told),
-        good: progress.failing.is_none() && progress.wanted == progress.told,
+        good: progress.is_good(),
         failing: progress.failing.clone(),
         public_failing: progress.public_failing.clone(),
     }

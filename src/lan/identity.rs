@@ -1,9 +1,7 @@
 //! Who this member is across restarts: `node.json` in the state folder, and the site's term in `term`.
-//!
-//! **Invariant:** a file is replaced whole (written beside, synced, renamed), so a crash leaves the old or the new.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -12,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
+use crate::durable::replace;
 use crate::units::{BootEpoch, Mac, NodeId, Term};
 
 /// Why the identity cannot be had.
@@ -135,15 +134,6 @@ impl Identity {
 
 fn keep_node(path: &Path, file: &NodeFile) -> io::Result<()> {
     replace(path, &serde_json::to_vec(file)?)
-}
-
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let beside = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub fn status(status: &DnsStatus, paint: Paint) -> String {
 
 fn registration(text: &mut String, register: &RegisterStatus, paint: Paint) {
     let (server, zone) = (clean(&register.server), clean(&register.zone));
-    if register.good {
+    if register.failing.is_none() && register.wanted == register.told {
         let _ = writeln!(text, "registered in {zone} at {server}:");
     } else {
         let why = register.failing.as_deref().unwrap_or("not confirmed yet");

@@ -57,11 +57,15 @@ pub enum Note {
         /// For how long without a refresh; none if it knows no leases.
         lease: Option<Duration>,
     },
-    /// The server cannot be told; it is tried again.
-    Failing {
-        /// What happened.
-        why: String,
-        /// Whether the server said no, rather than nothing.
-        refused: bool,
-    },
+    /// The server cannot be told, or for another reason than before; it is tried again.
+    Failing(Failure),
+}
+
+/// Why the server cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub why: String,
+    /// Whether the server said no, rather than nothing.
+    pub refused: bool,
 }

@@ -30,7 +30,7 @@ use dns::name::Name;
 
 use crate::random::Random;
 use crate::units::Time;
-pub use effect::{Change, Effect, Note, Update, UpdateId};
+pub use effect::{Change, Effect, Failure, Note, Update, UpdateId};
 
 /// Between two updates, so that an address that flaps does not become a flood.
 pub const SPACING: Duration = Duration::from_secs(1);
@@ -147,6 +147,8 @@ pub struct Machine {
     /// No update before this.
     pause: Time,
     failures: u32,
+    /// What came of the last update, if that is why the server cannot be told.
+    failing: Option<Failure>,
     /// An update was given up since the last one that was confirmed.
     loose: bool,
     stop: Option<Stop>,
@@ -192,6 +194,7 @@ impl Machine {
             spoke: None,
             pause: now,
             failures: 0,
+            failing: None,
             loose: false,
             stop: None,
             next: UpdateId(1),
@@ -273,6 +276,11 @@ impl Machine {
         self.told.as_ref().map(|(entries, _)| entries)
     }
 
+    /// Why the server cannot be told now, if so.
+    pub fn failing(&self) -> Option<&Failure> {
+        self.failing.as_ref()
+    }
+
     fn site<'a>(&'a self, public: &'a BTreeSet<IpAddr>) -> impl Iterator<Item = Entry> + 'a {
         self.settings.site.iter().flat_map(move |name| public.iter().map(move |address| (name.clone(), *address)))
     }
@@ -313,19 +321,26 @@ impl Machine {
         } else if !self.is_due_now() && self.told.as_ref().is_some_and(|(_, refresh)| now < *refresh) {
             return;
         }
-        self.send(now, wants, out);
+        let (changes, removed) = self.changes(&wants);
+        if changes.is_empty() {
+            // What is not there need not be told.
+            self.told = Some((wants, now + self.settings.lease / 2));
+            return;
+        }
+        self.ask(Asking { id: self.next, entries: wants, removed, sent: now }, changes, out);
     }
 
-    fn send(&mut self, now: Time, entries: BTreeSet<Entry>, out: &mut Vec<Effect>) {
+    /// What makes the zone say these, and nothing else of this member; and what is removed with it.
+    fn changes(&self, entries: &BTreeSet<Entry>) -> (Vec<Change>, Vec<Entry>) {
         let mut changes = Vec::new();
         if let (Some(name), Some(addresses)) = (&self.settings.member, &self.addresses) {
             changes.push(Change::Replace(name.clone(), addresses.clone()));
         }
-        let removed = self.stale(&entries).map(|(entry, _)| entry.clone()).collect();
-        changes.extend(self.stale(&entries).map(|((name, address), _)| Change::Remove(name.clone(), *address)));
+        let removed: Vec<Entry> = self.stale(entries).map(|(entry, _)| entry.clone()).collect();
+        changes.extend(removed.iter().map(|(name, address)| Change::Remove(name.clone(), *address)));
         let site = entries.iter().filter(|(name, _)| self.settings.site.contains(name));
         changes.extend(site.map(|(name, address)| Change::Add(name.clone(), *address)));
-        self.ask(Asking { id: self.next, entries, removed, sent: now }, changes, out);
+        (changes, removed)
     }
 
     fn ask(&mut self, asking: Asking, changes: Vec<Change>, out: &mut Vec<Effect>) {
@@ -366,20 +381,22 @@ impl Machine {
         let refresh = if self.loose { AGAIN.min(lease / 2) } else { lease / 2 };
         self.loose = false;
         self.failures = 0;
+        self.failing = None;
         self.told = Some((entries, now + refresh));
     }
 
     fn failed(&mut self, now: Time, answer: Answer, out: &mut Vec<Effect>) {
         self.asking = None;
-        let (why, refused) = match answer {
-            Answer::Refused(why) => (why, true),
-            Answer::Silent(why) => (why, false),
+        let failure = match answer {
+            Answer::Refused(why) => Failure { why, refused: true },
+            Answer::Silent(why) => Failure { why, refused: false },
             Answer::Done(_) => return,
         };
-        self.loose |= !refused;
+        self.loose |= !failure.refused;
         self.failures = self.failures.saturating_add(1);
-        if self.failures == 1 {
-            out.push(Effect::Note(Note::Failing { why, refused }));
+        if self.failing.as_ref() != Some(&failure) {
+            out.push(Effect::Note(Note::Failing(failure.clone())));
+            self.failing = Some(failure);
         }
         let pause = doubled(PAUSE, self.failures - 1, MAX_PAUSE);
         // Between half and all of it, so that many who failed together do not come back together.

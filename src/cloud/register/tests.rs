@@ -85,6 +85,7 @@ fn a_change_does_not_wait_for_the_pause_after_a_failure() {
         let seconds = machine.pause.since(at(0)).as_secs() + 1;
         let told = step(&mut machine, seconds, Input::Answer(id, Answer::Refused("NOTAUTH".to_owned())));
         assert!(told.iter().all(|effect| !matches!(effect, Effect::Note(_))) || id == UpdateId(1), "said once");
+        assert_eq!(machine.failing().map(|failure| failure.why.as_str()), Some("NOTAUTH"));
         effects = step(&mut machine, seconds + 60, Input::Tick);
     }
     let seconds = machine.pause.since(at(0)).as_secs() + 1;
@@ -92,6 +93,54 @@ fn a_change_does_not_wait_for_the_pause_after_a_failure() {
     step(&mut machine, seconds, Input::Answer(id, Answer::Refused("NOTAUTH".to_owned())));
     assert!(machine.deadline().unwrap().at > at(seconds + 5), "it pauses");
     assert!(sent(&step(&mut machine, seconds + 2, Input::Addresses([address(8)].into()))).is_some());
+}
+
+#[test]
+fn another_failure_is_told_and_the_newest_one_is_shown() {
+    let mut machine = machine();
+    let mut effects = step(&mut machine, 0, Input::Addresses([address(9)].into()));
+    let silent = |why: &str| (Answer::Silent(why.to_owned()), Failure { why: why.to_owned(), refused: false });
+    let refused = (Answer::Refused("REFUSED".to_owned()), Failure { why: "REFUSED".to_owned(), refused: true });
+    let mut seconds = 0;
+    for (answer, failure) in [silent("unreachable"), silent("no answer"), refused] {
+        let id = sent(&effects).unwrap().id;
+        let told = step(&mut machine, seconds, Input::Answer(id, answer));
+        assert_eq!(
+            (&told[..], machine.failing()),
+            (&[Effect::Note(Note::Failing(failure.clone()))][..], Some(&failure))
+        );
+        seconds += 60;
+        effects = step(&mut machine, seconds, Input::Tick);
+    }
+    let id = sent(&effects).unwrap().id;
+    let told = step(&mut machine, seconds, Input::Answer(id, Answer::Done(Some(LEASE))));
+    assert!(matches!(told[..], [Effect::Note(Note::Registered { .. })]), "{told:?}");
+    assert_eq!(machine.failing(), None);
+}
+
+#[test]
+fn a_site_without_a_public_address_leaves_the_zone_and_is_not_told_again_and_again() {
+    let settings = Settings { member: None, site: vec![name("test")], lease: LEASE };
+    let mut machine = Machine::new(settings, BTreeSet::new(), at(0), 1);
+    step(&mut machine, 0, Input::Holder(Holder::Me));
+    assert_eq!(step(&mut machine, 0, Input::Public(BTreeSet::new())), [], "nothing is there, and nothing shall be");
+    assert!(machine.deadline().unwrap().at > at(30), "it does not spin");
+    let effects = step(&mut machine, 1, Input::Public([address(1)].into()));
+    let id = sent(&effects).unwrap().id;
+    step(&mut machine, 1, Input::Answer(id, Answer::Done(Some(LEASE))));
+    let effects = step(&mut machine, 9, Input::Public(BTreeSet::new()));
+    let removed = vec![Change::Remove(name("test"), address(1))];
+    assert_eq!(sent(&effects).map(|update| update.changes.clone()), Some(removed));
+    let id = sent(&effects).unwrap().id;
+    step(&mut machine, 9, Input::Answer(id, Answer::Done(Some(LEASE))));
+    assert_eq!(machine.told(), Some(&BTreeSet::new()));
+    for minute in 1..10 {
+        step(&mut machine, minute * 60, Input::Tick);
+        let answer = Input::Answer(UpdateId(machine.next.0 - 1), Answer::Done(Some(LEASE)));
+        step(&mut machine, minute * 60, answer);
+        assert!(machine.deadline().unwrap().at > at(minute * 60), "it does not spin");
+    }
+    assert_eq!(step(&mut machine, 700, Input::Tick), [], "its lease has long ended");
 }
 
 #[test]

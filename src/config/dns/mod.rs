@@ -40,6 +40,8 @@ pub(super) struct Rest<'a> {
     pub state: Option<&'a Path>,
     /// Whether there is a LAN interface.
     pub lan: bool,
+    /// Whether the internet reaches a DMZ address; none if that is not known.
+    pub public: Option<bool>,
 }
 
 /// Who is asked for what this machine wants to know itself.

@@ -23,6 +23,8 @@ const MAX_LEASE: u32 = 86_400;
 const TTL: u32 = 60;
 /// Names with the same address beyond this are better an alias.
 const MAX_NAMES: usize = 16;
+/// Where a site's public address may be learnt.
+const SOURCES: &str = "one of dyna = \"…\", interface = \"…\", command = […], or resolver = \"…\" with name = \"…\"";
 
 impl Checker<'_> {
     pub(super) fn register(
@@ -50,11 +52,11 @@ impl Checker<'_> {
         };
         let lease = self.seconds(table.lease.as_ref(), LEASE, MIN_LEASE, MAX_LEASE);
         let ttl = self.seconds(table.ttl.as_ref(), TTL, 0, 86_400);
-        let public = self.public(table.public.as_ref());
         let interface = table.interface.as_ref().map(|name| self.interface_name(name));
         let zone = zone?;
         let member = self.member(table, zone.as_ref(), rest, &span);
         let site = self.site(table, zone.as_ref());
+        let public = self.public_of(table, rest);
         let (member, site) = (member?, site?);
         if let Some(name) = &member
             && site.contains(name)
@@ -120,10 +122,25 @@ impl Checker<'_> {
         names.into_iter().collect()
     }
 
-    fn public(&mut self, table: Option<&Spanned<PublicFile>>) -> Option<PublicSource> {
-        const HELP: &str =
-            "one of dyna = \"…\", interface = \"…\", command = […], or resolver = \"…\" with name = \"…\"";
-        let Some(table) = table else { return Some(PublicSource::Dmz) };
+    /// The source that is given; where none is, the DMZ addresses, or nothing if the internet reaches none of them.
+    fn public_of(&mut self, table: &RegisterFile, rest: Rest<'_>) -> Option<Option<PublicSource>> {
+        if let Some(public) = &table.public {
+            return self.public(public).map(Some);
+        }
+        if rest.public != Some(false) {
+            return Some(Some(PublicSource::Dmz));
+        }
+        match &table.site {
+            Some(site) if !site.get_ref().is_empty() => {
+                let problem = Problem::new(site.span(), "nothing says what the site's public address is", "for these");
+                self.findings.add_missing("dns.register", problem.help(format!("add public = {{ … }} with {SOURCES}")));
+                None
+            }
+            _ => Some(None),
+        }
+    }
+
+    fn public(&mut self, table: &Spanned<PublicFile>) -> Option<PublicSource> {
         let span = table.span();
         match table.get_ref() {
             PublicFile { dyna: Some(name), interface: None, command: None, resolver: None, name: None } => {
@@ -144,7 +161,7 @@ impl Checker<'_> {
             }
             _ => {
                 let problem = Problem::new(span, "not one source of the public address", "which one?");
-                self.findings.add_missing("dns.register.public", problem.help(HELP));
+                self.findings.add_missing("dns.register.public", problem.help(SOURCES));
                 None
             }
         }

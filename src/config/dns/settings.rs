@@ -64,8 +64,8 @@ pub struct Register {
     pub interface: Option<String>,
     /// The names that have the site's public address, told by the holder.
     pub site: Vec<Name>,
-    /// Where that address is learnt.
-    pub public: PublicSource,
+    /// Where that address is learnt; none if nothing says so: then it is not told, and this is shown.
+    pub public: Option<PublicSource>,
     /// Who is asked for the address behind a DYNA name; without any, the system's resolvers.
     pub resolvers: Vec<Upstream>,
     /// PEM of authorities, besides the public ones, that the certificates of these may come from.
@@ -79,7 +79,7 @@ pub struct Register {
 /// Where a site's public address is learnt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicSource {
-    /// Nowhere: those of the DMZ addresses that the internet can reach are it.
+    /// From the configuration: those of the DMZ addresses that the internet can reach are it.
     Dmz,
     /// The gateway keeps this name true with a service of its own.
     Dyna(Name),
