@@ -206,6 +206,7 @@ impl Server {
         let key = match &self.credentials {
             Credentials::None => None,
             Credentials::Shared(key) => Some(plain(&key.name)),
+            Credentials::Missing(name) => Some(plain(name)),
             Credentials::Private(key) => Some(plain(&key.name().to_owned())),
         };
         match (rcode, key) {
