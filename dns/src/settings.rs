@@ -198,6 +198,16 @@ pub enum SigningAlgorithm {
     Ed25519,
 }
 
+impl SigningAlgorithm {
+    /// What it is called in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EcdsaP256 => "ecdsa-p256",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
 /// Questions for other names, on behalf of some networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {

@@ -43,7 +43,7 @@ pub fn router(door: Door) -> Router {
 }
 
 /// The paths; the description in `openapi.json` has the same ones.
-pub(super) fn routes() -> [(&'static str, MethodRouter<Shared>); 14] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<Shared>); 17] {
     [
         ("/v1/status", get(status)),
         ("/v1/members", get(members)),
@@ -55,6 +55,9 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<Shared>); 14] {
         ("/v1/dns/zones/{zone}/records", get(dns::records)),
         ("/v1/dns/zones/{zone}/export", get(dns::export)),
         ("/v1/dns/zones/{zone}/transfer", post(dns::transfer)),
+        ("/v1/dns/zones/{zone}/dnssec", get(dns::dnssec::keys)),
+        ("/v1/dns/zones/{zone}/dnssec/roll", post(dns::dnssec::roll)),
+        ("/v1/dns/zones/{zone}/dnssec/ds-seen", post(dns::dnssec::ds_seen)),
         ("/v1/dns/query-log", put(dns::query_log)),
         ("/v1/openapi.json", get(description)),
         ("/metrics", get(show_metrics)),

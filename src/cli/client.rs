@@ -79,9 +79,7 @@ impl Client {
     /// # Errors
     /// No daemon, or an answer that is not understood.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let body =
-            within(ANSWER_TIMEOUT, &self.control, async { Ok(collect(self.request(Method::GET, path).await?).await) });
-        serde_json::from_slice(&body.await??).map_err(|error| Error::Strange(error.into()))
+        self.answer(Method::GET, path, ANSWER_TIMEOUT).await
     }
 
     /// Tells the daemon to do `path`, and waits until it has.
@@ -92,14 +90,20 @@ impl Client {
         within(COMMAND_TIMEOUT, &self.control, self.request(Method::POST, path)).await.map(drop)
     }
 
+    /// Tells the daemon to do `path`, and answers with what came of it.
+    ///
+    /// # Errors
+    /// No daemon, or its refusal.
+    pub async fn post_for<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.answer(Method::POST, path, COMMAND_TIMEOUT).await
+    }
+
     /// Sets what is at `path`, and answers with how it is then.
     ///
     /// # Errors
     /// No daemon, or its refusal.
     pub async fn put<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let body =
-            within(ANSWER_TIMEOUT, &self.control, async { Ok(collect(self.request(Method::PUT, path).await?).await) });
-        serde_json::from_slice(&body.await??).map_err(|error| Error::Strange(error.into()))
+        self.answer(Method::PUT, path, ANSWER_TIMEOUT).await
     }
 
     /// Opens what is at `path` to be read as it comes.
@@ -117,6 +121,11 @@ impl Client {
     /// No daemon, or its refusal.
     pub async fn events(&self, query: &str) -> Result<Events, Error> {
         Ok(Events(self.lines(&format!("/v1/events?{query}")).await?))
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, Error> {
+        let body = within(limit, &self.control, async { Ok(collect(self.request(method, path).await?).await) });
+        serde_json::from_slice(&body.await??).map_err(|error| Error::Strange(error.into()))
     }
 
     /// Sends one request, and answers with what is a success.

@@ -167,13 +167,17 @@ async fn reload(client: &Client, output: Output) -> anyhow::Result<()> {
     }
 }
 
-/// Has the daemon do `path`; a script that asked for JSON gets a refusal as JSON, too.
+/// Has the daemon do `path`.
 async fn command(client: &Client, path: &str, output: Output) -> anyhow::Result<()> {
-    let done = client.post(path).await;
-    if let (Err(client::Error::Refused(refusal)), true) = (&done, output.json) {
+    told(output, client.post(path).await)
+}
+
+/// What the daemon answered; a script that asked for JSON gets a refusal as JSON, too.
+fn told<T>(output: Output, answer: Result<T, client::Error>) -> anyhow::Result<T> {
+    if let (Err(client::Error::Refused(refusal)), true) = (&answer, output.json) {
         print(output, refusal, |refusal| refusal.message.clone())?;
     }
-    Ok(done?)
+    Ok(answer?)
 }
 
 /// Runs a command of the client to its end.

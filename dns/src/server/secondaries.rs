@@ -4,7 +4,7 @@
 //! the zone's journal when a primary last confirmed it, so that a zone does not outlive its time by a restart.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,11 +31,17 @@ pub(super) struct Secondaries {
     running: Mutex<BTreeMap<Name, Running>>,
 }
 
-/// How a secondary zone is doing.
+/// How a secondary zone is doing. Times are seconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecondaryStatus {
-    /// When a primary last confirmed that the zone is the newest, in seconds since 1970.
+    /// When a primary last confirmed that the zone is the newest.
     pub confirmed: Option<u64>,
+    /// When nobody is answered from the zone any more, unless a primary confirms it; nothing while there is no zone.
+    pub expires: Option<u64>,
+    /// When the primaries are asked next; nothing while one is.
+    pub asks: Option<u64>,
+    /// The primary that was asked last.
+    pub asked: Option<SocketAddr>,
     /// Why the last attempt was of no use; nothing when it was.
     pub problem: Option<String>,
 }
@@ -187,6 +193,7 @@ impl Secondary {
                     Effect::Expire | Effect::Revive => self.expire(effect == Effect::Expire),
                 }
             }
+            self.show(&machine);
             let wait = machine.deadline().map(|deadline| deadline.at.saturating_sub(clock::millis()));
             // Each of these can be given up without losing anything: work goes on from where it was.
             input = tokio::select! {
@@ -212,6 +219,7 @@ impl Secondary {
         };
         let (soa, noted) = self.store.plan(self.apex.as_ref(), read).await?;
         self.noted = noted;
+        self.status.send_modify(|status| status.confirmed = Some(noted).filter(|noted| *noted > 0));
         // Zero is the version of the zone that is not there yet.
         let soa = Some(soa).filter(|soa| soa.serial != Serial(0));
         Ok((soa, clock::wall_secs().saturating_sub(noted).saturating_mul(1000)))
@@ -219,6 +227,7 @@ impl Secondary {
 
     fn ask(&self, primary: usize) -> Work {
         let (server, apex) = (self.servers[primary].clone(), self.apex.clone());
+        self.status.send_modify(|status| status.asked = Some(server.address));
         Box::pin(async move {
             match server.serial(apex.as_ref()).await {
                 Ok(serial) => (Input::Answered(serial), None),
@@ -229,6 +238,7 @@ impl Secondary {
 
     fn fetch(&self, primary: usize, changes: bool) -> Work {
         let (server, apex, store) = (self.servers[primary].clone(), self.apex.clone(), self.store.clone());
+        self.status.send_modify(|status| status.asked = Some(server.address));
         Box::pin(async move {
             match fetch(&server, &apex, &store, changes).await {
                 Ok(soa) => {
@@ -259,6 +269,16 @@ impl Secondary {
             tracing::warn!(zone = %self.apex, "no primary has confirmed the zone for too long: it is not answered from");
         }
         self.store.set_expired(self.apex.as_ref(), is_expired);
+    }
+
+    /// Puts the machine's times into the status.
+    fn show(&self, machine: &Refresh) {
+        let (millis, secs) = (clock::millis(), clock::wall_secs());
+        let wall = |at: u64| (secs + at / 1000).saturating_sub(millis / 1000);
+        self.status.send_modify(|status| {
+            status.expires = machine.expiry().map(wall);
+            status.asks = machine.next_round().map(wall);
+        });
     }
 
     fn tell(&self, problem: Option<String>) {

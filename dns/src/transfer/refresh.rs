@@ -165,6 +165,19 @@ impl Refresh {
         self.soa.as_ref().map(|soa| soa.serial)
     }
 
+    /// When the primaries are asked next; nothing while one is.
+    pub fn next_round(&self) -> Option<u64> {
+        match self.state {
+            State::Resting { until, .. } => Some(until),
+            State::Asking(_) | State::Fetching(..) => None,
+        }
+    }
+
+    /// When the zone expires or expired, unless a primary confirms it; nothing while there is no zone.
+    pub fn expiry(&self) -> Option<u64> {
+        Some(self.confirmed + seconds(self.soa.as_ref()?.expire, MIN_EXPIRE))
+    }
+
     fn is_news(&self, serial: Option<Serial>) -> bool {
         match (serial, self.serial()) {
             (Some(theirs), Some(mine)) => theirs.is_newer_than(mine) || self.is_expired,
@@ -226,10 +239,6 @@ impl Refresh {
             effects.push(if is_expired { Effect::Expire } else { Effect::Revive });
             self.is_expired = is_expired;
         }
-    }
-
-    fn expiry(&self) -> Option<u64> {
-        Some(self.confirmed + seconds(self.soa.as_ref()?.expire, MIN_EXPIRE))
     }
 
     /// A time up to a tenth shorter, so that secondaries that began together do not stay together.
@@ -295,8 +304,9 @@ mod tests {
         let mut machine = Refresh::new(1, None, 0, NOW, 1);
         assert!(machine.is_expired());
         assert_eq!(machine.deadline(), Some(Deadline { at: NOW, due: Due::Refresh }));
+        assert_eq!((machine.next_round(), machine.expiry()), (Some(NOW), None));
         assert_eq!(step(&mut machine, NOW, Input::Tick), [Effect::Ask(0)]);
-        assert_eq!(machine.deadline(), None);
+        assert_eq!((machine.deadline(), machine.next_round()), (None, None));
         assert_eq!(step(&mut machine, NOW, Input::Answered(Serial(5))), [fetch(0, false)]);
         assert_eq!(step(&mut machine, NOW, Input::Fetched(soa(5))), [Effect::Revive]);
         let Some(Deadline { at, due: Due::Refresh }) = machine.deadline() else { panic!("{machine:?}") };

@@ -1,6 +1,6 @@
 //! DNS in Prometheus' exposition format. Pure.
 
-use super::model::{DnsStatus, RegisterStatus, ZoneRole};
+use super::model::{DnsStatus, RegisterStatus, SecondaryStatus, ZoneRole};
 use crate::api::metrics::{Number, Page};
 
 /// What became of a query, as the hot path counts it and as people read it.
@@ -12,6 +12,9 @@ const OUTCOMES: [(&str, &str); 6] = [
     ("slow", "slow"),
     ("slow_lost", "lost"),
 ];
+
+/// A time in the state of a secondary, in milliseconds since 1970.
+type Moment = fn(&SecondaryStatus) -> Option<u64>;
 
 /// Appends what is known of DNS.
 pub(in crate::api) fn add(page: &mut Page, dns: &DnsStatus) {
@@ -34,6 +37,26 @@ pub(in crate::api) fn add(page: &mut Page, dns: &DnsStatus) {
     );
     for zone in &dns.zones {
         page.sample(&[("zone", &zone.name)], Number::from(zone.expired));
+    }
+    let times: [(_, _, Moment); 2] = [
+        (
+            "gatehouse_dns_zone_confirmed_seconds",
+            "When a primary last confirmed a secondary zone, since 1970.",
+            |zone| zone.confirmed_at_ms,
+        ),
+        (
+            "gatehouse_dns_zone_expires_seconds",
+            "When a secondary zone expires unless it is confirmed, since 1970.",
+            |zone| zone.expires_at_ms,
+        ),
+    ];
+    for (name, help, time) in times {
+        page.gauge(name, help);
+        for zone in &dns.zones {
+            if let Some(at) = zone.secondary.as_ref().and_then(time) {
+                page.sample(&[("zone", &zone.name)], Number::Seconds(at));
+            }
+        }
     }
     let count = |name: &str| Number::Count(dns.counters.get(name).copied().unwrap_or_default());
     page.family("gatehouse_dns_udp_queries_total", "Queries over UDP, by what became of them.", "counter");

@@ -1,10 +1,14 @@
 //! The endpoints of DNS: zones, records, keys, the registration.
 //!
-//! What is asked here is answered from the snapshots that queries are answered from, and changes nothing but the query
-//! log: zones are changed by signed updates (RFC 2136), also by `gatehouse dns`.
+//! What is asked here is answered from the snapshots that queries are answered from, and changes no record but those of
+//! a zone's own keys: zones are changed by signed updates (RFC 2136), also by `gatehouse dns`.
 
+pub(super) mod dnssec;
 pub(super) mod metrics;
 pub mod model;
+mod status;
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +19,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use dns::answer::{Served, Zones};
+use dns::answer::Served;
 use dns::name::Name;
 pub use dns::name::plain;
 use dns::record::Rtype;
@@ -29,7 +33,8 @@ use utoipa::IntoParams;
 
 use super::model::Refusal;
 use super::router::{NDJSON, Refused, Shared};
-use model::{DnsStatus, QueryLog, ShownRecord, ZoneRole, ZoneStatus};
+use model::{DnsStatus, QueryLog, ShownRecord, ZoneStatus};
+pub(super) use status::current;
 
 /// Records go out in pieces of about this many octets.
 const PIECE: usize = 64 << 10;
@@ -122,14 +127,16 @@ pub(super) async fn export(State(shared): State<Shared>, Path(zone): Path<String
 
 /// Asks the primaries of a secondary zone now, instead of when it is time.
 #[utoipa::path(post, tag = "dns", path = "/v1/dns/zones/{zone}/transfer", params(("zone" = String, Path, description = "The zone's name")), responses(
-    (status = 202, description = "They are being asked"),
+    (status = 202, body = ZoneStatus, description = "They are being asked; the zone before they have answered"),
     (status = 404, body = Refusal, description = "There is no such zone, or it is kept here"),
 ))]
-pub(super) async fn transfer(State(shared): State<Shared>, Path(zone): Path<String>) -> Result<StatusCode, Refused> {
+pub(super) async fn transfer(State(shared): State<Shared>, Path(zone): Path<String>) -> Result<Response, Refused> {
     let door = door(&shared)?;
     let server = door.server.as_ref().ok_or_else(nothing_served)?;
-    let asked = zone.parse::<Name>().is_ok_and(|name| server.refresh(name.as_ref()));
-    if asked { Ok(StatusCode::ACCEPTED) } else { Err(no_zone(&zone, "secondary zone")) }
+    let name = zone.parse::<Name>().ok().filter(|name| server.refresh(name.as_ref()));
+    let status = name.and_then(|name| status::zone(server, name.as_ref()));
+    let status = status.ok_or_else(|| no_zone(&zone, "secondary zone"))?;
+    Ok((StatusCode::ACCEPTED, Json(status)).into_response())
 }
 
 /// Switches the log of queries on or off, until the daemon ends.
@@ -165,30 +172,6 @@ fn door(shared: &Shared) -> Result<DnsDoor, Refused> {
         let message = "this daemon has nothing to do with DNS: its configuration has no [dns]".to_owned();
         Refused::new(StatusCode::NOT_FOUND, "no-dns", message)
     })
-}
-
-/// The published status with what the zones are at this moment.
-pub(super) fn current(door: &DnsDoor) -> DnsStatus {
-    let mut status = DnsStatus::clone(&door.status.borrow());
-    let Some(server) = &door.server else { return status };
-    status.query_log = server.front().log_queries.load(Ordering::Relaxed);
-    status.counters = server.counts().into_iter().collect();
-    let zones = server.front().zones();
-    status.zones = server.status().into_iter().map(|zone| zone_status(zone, &zones)).collect();
-    status
-}
-
-fn zone_status(zone: dns::store::ZoneStatus, zones: &Zones) -> ZoneStatus {
-    let served = zones.at(zone.apex.as_ref());
-    ZoneStatus {
-        name: plain(&zone.apex),
-        role: if zone.is_secondary { ZoneRole::Secondary } else { ZoneRole::Primary },
-        serial: served.map(|_| zone.serial.0),
-        names: zone.names as u64,
-        leases: zone.leases as u64,
-        signed: served.is_some_and(|served| served.zone.is_signed()),
-        expired: zone.is_expired,
-    }
 }
 
 fn nothing_served() -> Refused {

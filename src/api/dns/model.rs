@@ -41,6 +41,25 @@ pub struct ZoneStatus {
     pub signed: bool,
     /// A secondary that nobody has confirmed for too long; it is not answered from.
     pub expired: bool,
+    /// How it follows its primaries, if it is a secondary.
+    pub secondary: Option<SecondaryStatus>,
+}
+
+/// How a secondary zone follows its primaries. Times are milliseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondaryStatus {
+    /// Where it comes from, in the order they are asked.
+    pub primaries: Vec<String>,
+    /// The one that was asked last.
+    pub asked: Option<String>,
+    /// When one last confirmed that there is nothing newer; none before the first time.
+    pub confirmed_at_ms: Option<u64>,
+    /// When they are asked next; none while one is.
+    pub refresh_at_ms: Option<u64>,
+    /// When the zone is not answered from any more, unless one confirms it; none while there is nothing to answer from.
+    pub expires_at_ms: Option<u64>,
+    /// Why the last attempt was of no use; none when it was.
+    pub error: Option<String>,
 }
 
 /// Where a zone's records come from.
@@ -64,6 +83,60 @@ pub struct KeyStatus {
     pub updates: Vec<String>,
     /// The zones that it may have all of.
     pub transfers: Vec<String>,
+}
+
+/// `GET /v1/dns/zones/{zone}/dnssec`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DnssecStatus {
+    /// The zone's name, without the dot at the end.
+    pub zone: String,
+    /// The keys in the zone, in the order they were made; none in a zone that is not signed here.
+    pub keys: Vec<DnssecKey>,
+    /// When a key goes a step on by itself, in milliseconds since 1970; none while none does.
+    pub next_at_ms: Option<u64>,
+}
+
+/// A key that a zone is signed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DnssecKey {
+    /// What signatures name it by; two keys of a zone hardly ever have the same.
+    pub tag: u16,
+    /// What it signs.
+    pub role: DnssecRole,
+    /// `ecdsa-p256` or `ed25519`.
+    pub algorithm: String,
+    /// How far it has come.
+    pub stage: DnssecStage,
+    /// Since when, in milliseconds since 1970.
+    pub since_at_ms: u64,
+    /// The data of its DS record, of a key-signing key.
+    pub ds: Option<String>,
+    /// Whether the parent zone is to have this DS record.
+    pub announced: bool,
+}
+
+/// What a key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnssecRole {
+    /// The keys; the parent zone has its digest.
+    KeySigning,
+    /// Everything else.
+    ZoneSigning,
+}
+
+/// How far a key has come (RFC 7583, 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnssecStage {
+    /// In the zone, so that caches get to know it.
+    Published,
+    /// A key-signing key that every cache knows: the parent zone can have its DS record.
+    Ready,
+    /// Signing.
+    Active,
+    /// Still in the zone, for what caches have.
+    Retired,
 }
 
 /// What the main server is told of this member and its site.

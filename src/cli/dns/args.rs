@@ -34,9 +34,16 @@ Examples:
   gatehouse dns status --json | jq .register.good")]
     Status(Output),
     /// List the zones
-    #[command(after_help = "\
+    #[command(
+        long_about = "Lists the zones: whether each is kept here (primary) or comes from another server (secondary), its \
+                      serial, and of a secondary when its primaries are asked next, when it expires unless one \
+                      confirms it, and why the last attempt failed.",
+        after_help = "\
 Examples:
-  gatehouse dns zones --json | jq -r '.[] | select(.expired) | .name'")]
+  gatehouse dns zones
+  gatehouse dns zones --json | jq -r '.[] | select(.expired) | .name'
+  gatehouse dns zones --json | jq -r '.[] | select(.secondary.error) | .name, .secondary.error'"
+    )]
     Zones(Output),
     /// List the records of a zone
     #[command(after_help = "\
@@ -78,26 +85,33 @@ Examples:
     )]
     Import(ImportArgs),
     /// Print a zone as a zone file
-    #[command(after_help = "\
+    #[command(
+        long_about = "Prints a zone as a zone file in the usual form (RFC 1035), which `gatehouse dns import` and other \
+                      servers read; with --json, one object for each record, as `gatehouse dns records` does.",
+        after_help = "\
 Examples:
-  gatehouse dns export cloud.example.com > cloud.zone")]
-    Export {
-        /// The zone
-        zone: Name,
-    },
+  gatehouse dns export cloud.example.com > cloud.zone"
+    )]
+    Export(ZoneArgs),
     /// Make keys, and list those of the daemon
     Key {
         #[command(subcommand)]
         command: KeyCommand,
     },
-    /// Fetch a secondary zone from its primary now
-    #[command(after_help = "\
-Examples:
-  gatehouse dns transfer example.org")]
-    Transfer {
-        /// The zone
-        zone: Name,
+    /// Look after the keys that zones are signed with
+    Dnssec {
+        #[command(subcommand)]
+        command: DnssecCommand,
     },
+    /// Fetch a secondary zone from its primary now
+    #[command(
+        long_about = "Has the primaries of a secondary zone asked for a newer version now, instead of when it is time. \
+                      `gatehouse dns zones` says what came of it.",
+        after_help = "\
+Examples:
+  gatehouse dns transfer example.org"
+    )]
+    Transfer(ZoneArgs),
     /// Say whether a zone file is right, and if not, where it is wrong
     #[command(after_help = "\
 Examples:
@@ -118,6 +132,57 @@ Examples:
     QueryLog {
         /// Which way
         switch: Switch,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// A command about the keys that a zone is signed with.
+#[derive(Debug, Subcommand)]
+pub enum DnssecCommand {
+    /// List the keys of a zone, and what each waits for
+    #[command(after_help = "\
+Examples:
+  gatehouse dns dnssec keys cloud.example.com
+  gatehouse dns dnssec keys cloud.example.com --json | jq '.keys[] | select(.stage == \"ready\").tag'")]
+    Keys(ZoneArgs),
+    /// Print the DS records that the parent zone is to have
+    #[command(
+        long_about = "Prints the DS records that the parent zone is to have, as in a zone file: what the registrar asks \
+                      for. The zone says the same in its CDS and CDNSKEY records (RFC 7344), which some parents read.",
+        after_help = "\
+Examples:
+  gatehouse dns dnssec ds cloud.example.com"
+    )]
+    Ds(ZoneArgs),
+    /// Make the next key-signing key
+    #[command(
+        long_about = "Makes the next key-signing key of a zone and publishes it. After some hours, when every cache \
+                      knows it, it is ready: give its DS record to the parent zone in place of the old one, wait until \
+                      every server of the parent zone has it, and say so with `gatehouse dns dnssec ds-seen`. The old \
+                      key leaves by itself then. Zone-signing keys need none of this: `roll-after` in \
+                      [dns.zone.dnssec] says how old they get.",
+        after_help = "\
+Examples:
+  gatehouse dns dnssec roll cloud.example.com"
+    )]
+    Roll(ZoneArgs),
+    /// Say that the parent zone has the DS record of the next key
+    #[command(
+        long_about = "Says that the parent zone has the DS record of the key-signing key with this tag, which takes \
+                      over at once. Refused as long as the key is not ready: a resolver that does not know it yet \
+                      could not prove the zone.",
+        after_help = "\
+Examples:
+  gatehouse dns dnssec ds-seen cloud.example.com 12345"
+    )]
+    DsSeen {
+        /// The zone
+        zone: Name,
+        /// The tag of the key, the first number of its DS record
+        tag: u16,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -145,6 +210,8 @@ Examples:
         /// Write it into this new file, which only this user can read
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
     },
     /// List the daemon's keys and what they may do
     List(Output),
@@ -174,6 +241,15 @@ pub enum Form {
 pub enum Switch {
     On,
     Off,
+}
+
+/// A zone, and how it is shown.
+#[derive(Debug, Args)]
+pub struct ZoneArgs {
+    /// The zone
+    pub zone: Name,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Which records, and how.

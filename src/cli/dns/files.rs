@@ -1,12 +1,13 @@
 //! Key files and zone files: made and checked without any daemon.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::ValueEnum as _;
 use dns::name::Name;
 use dns::settings::{Algorithm, Key};
 use dns::sign::keys;
@@ -22,8 +23,21 @@ use crate::cli::print;
 use crate::clock;
 use crate::config::EXIT_CODE;
 
+/// A key that was made, for programs.
+#[derive(Debug, Serialize)]
+struct Made {
+    name: String,
+    /// As in the configuration and in key files.
+    algorithm: String,
+    /// The new file, if one was to be written.
+    file: Option<String>,
+    /// The text of a key file, if none was.
+    text: Option<String>,
+}
+
 /// Makes a key and prints it, or writes it into a new file.
-pub fn new_key(name: Name, algorithm: Mac, form: Form, out: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn new_key(name: Name, algorithm: Mac, form: Form, out: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
+    let word = algorithm.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let algorithm = match algorithm {
         Mac::HmacSha256 => Algorithm::HmacSha256,
         Mac::HmacSha384 => Algorithm::HmacSha384,
@@ -37,11 +51,18 @@ pub fn new_key(name: Name, algorithm: Mac, form: Form, out: Option<PathBuf>) -> 
         Form::Line => keys::to_line(&key),
     };
     let text = text.context("a key of this kind has no such form")?;
-    let Some(path) = out else { return Ok(io::stdout().write_all(text.as_bytes())?) };
+    let name = plain(&key.name);
+    let Some(path) = out else {
+        let made = Made { name, algorithm: word, file: None, text: Some(text) };
+        return print(output, &made, |made| made.text.clone().unwrap_or_default());
+    };
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = file.with_context(|| format!("cannot make {}", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(writeln!(io::stdout(), "{}: secret = {{ file = \"{}\" }} under [[dns.key]]", plain(&key.name), path.display())?)
+    let made = Made { name, algorithm: word, file: Some(path.display().to_string()), text: None };
+    print(output, &made, |made| {
+        format!("{}: secret = {{ file = \"{}\" }} under [[dns.key]]\n", made.name, path.display())
+    })
 }
 
 /// What is wrong with a zone file, for programs.

@@ -4,6 +4,7 @@
 //! client, so that the daemon's policy and journal see everything.
 
 mod args;
+mod dnssec;
 mod files;
 mod show;
 mod update;
@@ -16,13 +17,13 @@ use dns::name::Name;
 
 use super::args::Output;
 use super::client::Client;
-use super::paint::Paint;
-use super::{Programs, print, wait};
+use super::paint::{Paint, clean};
+use super::{Programs, print, told, wait};
 use crate::api::dns::model::{DnsStatus, QueryLog, ShownRecord, ZoneStatus};
 use crate::api::dns::plain;
-use crate::config;
+use crate::{clock, config};
 pub use args::{DnsCommand, KeyCommand};
-use args::{RecordsArgs, Switch};
+use args::{RecordsArgs, Switch, ZoneArgs};
 
 /// Does one command.
 pub fn run(command: DnsCommand, client: &Client, programs: Programs) -> anyhow::Result<ExitCode> {
@@ -34,26 +35,27 @@ pub fn run(command: DnsCommand, client: &Client, programs: Programs) -> anyhow::
         DnsCommand::Set(args) => wait(update::set(client, args))?,
         DnsCommand::Delete(args) => wait(update::delete(client, args))?,
         DnsCommand::Import(args) => wait(update::import(client, args))?,
-        DnsCommand::Export { zone } => wait(export(client, zone))?,
+        DnsCommand::Export(args) => wait(export(client, args))?,
         DnsCommand::Key { command: KeyCommand::List(output) } => wait(keys(client, output))?,
-        DnsCommand::Key { command: KeyCommand::New { name, algorithm, form, out } } => {
-            files::new_key(name, algorithm, form, out)?;
+        DnsCommand::Key { command: KeyCommand::New { name, algorithm, form, out, output } } => {
+            files::new_key(name, algorithm, form, out, output)?;
         }
-        DnsCommand::Transfer { zone } => wait(transfer(client, zone))?,
+        DnsCommand::Dnssec { command } => wait(dnssec::run(client, command))?,
+        DnsCommand::Transfer(args) => wait(transfer(client, args))?,
         DnsCommand::Check { zone, file, output } => return files::check(&zone, &file, output),
-        DnsCommand::QueryLog { switch } => wait(query_log(client, switch))?,
+        DnsCommand::QueryLog { switch, output } => wait(query_log(client, switch, output))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn status(client: &Client, output: Output) -> anyhow::Result<()> {
     let status: DnsStatus = client.get("/v1/dns").await?;
-    print(output, &status, |status| show::status(status, Paint::detect()))
+    print(output, &status, |status| show::status(status, clock::wall_millis(), Paint::detect()))
 }
 
 async fn zones(client: &Client, output: Output) -> anyhow::Result<()> {
     let zones: Vec<ZoneStatus> = client.get("/v1/dns/zones").await?;
-    print(output, &zones, |zones| show::zones(zones, Paint::detect()))
+    print(output, &zones, |zones| show::zones(zones, clock::wall_millis(), Paint::detect()))
 }
 
 async fn keys(client: &Client, output: Output) -> anyhow::Result<()> {
@@ -67,7 +69,7 @@ async fn records(client: &Client, args: RecordsArgs) -> anyhow::Result<()> {
     let query =
         [name.map(|name| format!("name={}", escaped(&plain(&name)))), rtype.map(|rtype| format!("type={rtype}"))];
     let query: Vec<String> = query.into_iter().flatten().collect();
-    let path = format!("/v1/dns/zones/{}/records?{}", escaped(&plain(&zone)), query.join("&"));
+    let path = format!("{}?{}", of_zone(&zone, "records"), query.join("&"));
     let mut lines = client.lines(&path).await?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     while let Some(line) = lines.next_line().await? {
@@ -82,8 +84,11 @@ async fn records(client: &Client, args: RecordsArgs) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-async fn export(client: &Client, zone: Name) -> anyhow::Result<()> {
-    let mut file = client.lines(&format!("/v1/dns/zones/{}/export", escaped(&plain(&zone)))).await?;
+async fn export(client: &Client, ZoneArgs { zone, output }: ZoneArgs) -> anyhow::Result<()> {
+    if output.json {
+        return records(client, RecordsArgs { zone, name: None, rtype: None, output }).await;
+    }
+    let mut file = client.lines(&of_zone(&zone, "export")).await?;
     let mut out = io::stdout().lock();
     while let Some(piece) = file.next_piece().await? {
         out.write_all(&piece)?;
@@ -91,16 +96,29 @@ async fn export(client: &Client, zone: Name) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-async fn transfer(client: &Client, zone: Name) -> anyhow::Result<()> {
-    client.post(&format!("/v1/dns/zones/{}/transfer", escaped(&plain(&zone)))).await?;
-    Ok(writeln!(io::stdout(), "the primaries of {} are asked", plain(&zone))?)
+async fn transfer(client: &Client, ZoneArgs { zone, output }: ZoneArgs) -> anyhow::Result<()> {
+    let status: ZoneStatus = told(output, client.post_for(&of_zone(&zone, "transfer")).await)?;
+    print(output, &status, |status| {
+        let primaries = status.secondary.iter().flat_map(|secondary| &secondary.primaries);
+        let primaries: Vec<String> = primaries.map(|primary| clean(primary)).collect();
+        format!(
+            "{} is being fetched from {}; `gatehouse dns zones` says how it goes\n",
+            plain(&zone),
+            primaries.join(", ")
+        )
+    })
 }
 
-async fn query_log(client: &Client, switch: Switch) -> anyhow::Result<()> {
+async fn query_log(client: &Client, switch: Switch, output: Output) -> anyhow::Result<()> {
     let on = switch == Switch::On;
-    let now: QueryLog = client.put(&format!("/v1/dns/query-log?on={on}")).await?;
-    let text = if now.on { "each query is logged now" } else { "queries are not logged" };
-    Ok(writeln!(io::stdout(), "{text}")?)
+    let now: QueryLog = told(output, client.put(&format!("/v1/dns/query-log?on={on}")).await)?;
+    let text = |now: &QueryLog| if now.on { "each query is logged now\n" } else { "queries are not logged\n" };
+    print(output, &now, |now| text(now).to_owned())
+}
+
+/// The path of what the API has of a zone.
+fn of_zone(zone: &Name, what: &str) -> String {
+    format!("/v1/dns/zones/{}/{what}", escaped(&plain(zone)))
 }
 
 /// A name as people type it: one label is below the zone, `@` is the zone's own, anything else is in full.

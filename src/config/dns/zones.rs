@@ -213,7 +213,8 @@ impl Checker<'_> {
     }
 
     fn dnssec(&mut self, table: &DnssecFile) -> Option<Dnssec> {
-        let algorithms = [("ecdsa-p256", SigningAlgorithm::EcdsaP256), ("ed25519", SigningAlgorithm::Ed25519)];
+        let algorithms =
+            [SigningAlgorithm::EcdsaP256, SigningAlgorithm::Ed25519].map(|algorithm| (algorithm.name(), algorithm));
         let algorithm = self.choice(table.algorithm.as_ref(), &algorithms);
         let nsec3 = self.choice(table.denial.as_ref(), &[("nsec", false), ("nsec3", true)]);
         let roll_after = match &table.roll_after {
