@@ -10,6 +10,8 @@ use sd_notify::NotifyState;
 /// Something systemd should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
+    /// The start goes on, and takes at most this much longer.
+    Starting(Duration),
     /// The start is over; one line for `systemctl status`.
     Ready(&'a str),
     /// What the daemon does now, one line.
@@ -36,6 +38,10 @@ pub fn watchdog() -> Option<Duration> {
 
 fn tell(notice: Notice<'_>) -> std::io::Result<()> {
     match notice {
+        Notice::Starting(longer) => {
+            let micros = u32::try_from(longer.as_micros()).unwrap_or(u32::MAX);
+            sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)])
+        }
         Notice::Ready(text) => sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&one_line(text))]),
         Notice::Status(text) => sd_notify::notify(&[NotifyState::Status(&one_line(text))]),
         Notice::Reloading => sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?]),

@@ -1,136 +1,125 @@
 //! `gatehouse dns serve`: DNS without a site, with the same API.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::dns::{Dns, Facts, Told};
-use super::history::History;
+use super::dns::{Dns, Facts, News};
+use super::history::{History, Told};
+use super::outside::{Served, Signals, Wish};
+use super::reloads::{Fixed, Reloads, not_used};
 use crate::api::{self, Command, Door, model::Refusal};
 use crate::cloud::register::Holder;
 use crate::config::{self, DnsSettings};
+use crate::lan::StateLock;
 use crate::notify::{self, Notice, notify};
 
 /// How often the service manager is told that the daemon lives, where it does not say.
 const PULSE: Duration = Duration::from_secs(10);
-/// What is being answered when the daemon ends may take this long.
-const LAST_ANSWERS: Duration = Duration::from_millis(700);
 
 /// What runs.
 struct Alone {
-    settings: DnsSettings,
+    facts: Facts,
     dns: Dns,
     history: History,
+    reloads: Reloads<DnsSettings>,
 }
 
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 pub(super) async fn serve(settings: DnsSettings, config_path: PathBuf) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-
+    let mut signals = Signals::catch()?;
     let listener = api::bind(&settings.control)?;
+    let _lock = StateLock::take(&settings.state).inspect_err(|_| drop(std::fs::remove_file(&settings.control)))?;
     let (commands, mut incoming) = mpsc::channel(16);
-    // A machine without a site tells its own public address.
-    let dns = Dns::new(facts(&settings, &config_path), Holder::Me);
-    let mut alone = Alone { dns, history: History::new(), settings };
-    let started = alone.dns.apply(Some(&alone.settings.dns), facts(&alone.settings, &config_path)).await;
-    if let Err(error) = started {
-        let _ = std::fs::remove_file(&alone.settings.control);
-        return Err(error).context("cannot serve DNS");
-    }
+    let mut alone = Alone::new(&settings, config_path);
     let door = Door { status: None, dns: alone.dns.door(), history: alone.history.seen(), commands };
-    let (end_api, api_ended) = oneshot::channel::<()>();
-    let api = tokio::spawn(api::serve(listener, door, async {
-        let _ = api_ended.await;
-    }));
-    let line = alone.line();
-    notify(Notice::Ready(&line));
-    tracing::info!(name = alone.settings.name, "{line}");
-    loop {
+    let api = Served::start(listener, door);
+    tracing::info!(name = settings.name, "running");
+    alone.dns.begin(Some(settings.dns), alone.facts.clone());
+    let mut pulse = interval(notify::watchdog().unwrap_or(PULSE));
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let ended = loop {
+        alone.show();
+        // Cancel-safe: each waits on channels, signals or a clock only.
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => {
-                notify(Notice::Reloading);
-                let _ = alone.reload(&config_path).await;
-                notify(Notice::Ready(&alone.line()));
-            }
+            wish = signals.next() => match wish {
+                Wish::End => break Ok(()),
+                Wish::Reload => alone.reloads.ask_by_signal(),
+            },
             Some(command) = incoming.recv() => match command {
                 Command::GiveUp(reply) => {
                     let message = "this daemon serves DNS and no site: it holds no address".to_owned();
                     let _ = reply.send(Err(Refusal { error: "no-site".into(), message }));
                 }
-                Command::Reload(reply) => {
-                    let done = alone.reload(&config_path).await;
-                    let _ = reply.send(done);
+                Command::Reload(reply) => alone.reloads.ask(reply),
+            },
+            read = alone.reloads.read() => match read {
+                Ok(settings) => alone.dns.begin(Some(settings.dns), alone.facts.clone()),
+                Err(refusal) => alone.conclude(Err(refusal)),
+            },
+            news = alone.dns.turn() => match news {
+                News::Told(told) => alone.history.tell("dns", told, 0),
+                News::Changed(Err(error)) if alone.reloads.is_start() => break Err(error),
+                News::Changed(done) => {
+                    alone.conclude(done.map_err(|error| not_used("failed", format!("{error:#}"))));
                 }
             },
-            told = alone.dns.turn() => alone.say(told),
-            () = sleep(notify::watchdog().unwrap_or(PULSE)) => notify(Notice::Alive),
+            _ = pulse.tick() => alone.pulse(),
         }
-    }
+    };
     notify(Notice::Stopping);
-    let _ = end_api.send(());
-    let _ = tokio::time::timeout(LAST_ANSWERS, api).await;
+    drop(incoming);
+    alone.reloads.give_up();
     alone.dns.stop().await;
+    api.end().await;
+    ended.context("cannot serve DNS")?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
 impl Alone {
-    /// Reads the configuration again; what cannot be used changes nothing.
-    async fn reload(&mut self, path: &Path) -> Result<(), Refusal> {
-        let done = self.try_reload(path).await;
-        match &done {
-            Ok(()) => self.say(Told { text: "the new configuration is in force".into(), bad: false }),
-            Err(refusal) => self.say(Told { text: refusal.message.clone(), bad: true }),
-        }
-        done
-    }
-
-    async fn try_reload(&mut self, path: &Path) -> Result<(), Refusal> {
-        let refuse = |error: &str, why: String| {
-            let message = format!("the new configuration is not used, the old one goes on: {why}");
-            Refusal { error: error.into(), message }
+    fn new(settings: &DnsSettings, config: PathBuf) -> Alone {
+        let DnsSettings { state, control, .. } = settings.clone();
+        let facts = Facts { interface: None, dmz: Default::default(), state: state.clone(), config: config.clone() };
+        let fixed = Fixed { state, control };
+        let read = move || {
+            let settings = config::load_dns(&config).map_err(|error| not_used("invalid-configuration", error))?;
+            fixed.check(&settings.state, &settings.control)?;
+            Ok(settings)
         };
-        let settings = config::load_dns(path).map_err(|error| refuse("invalid-configuration", error.to_string()))?;
-        let fixed =
-            [("state", settings.state == self.settings.state), ("control", settings.control == self.settings.control)];
-        if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
-            return Err(refuse("restart-needed", format!("`{key}` cannot change while the daemon runs: restart it")));
-        }
-        let applied = self.dns.apply(Some(&settings.dns), facts(&settings, path)).await;
-        applied.map_err(|error| refuse("failed", format!("{error:#}")))?;
-        self.settings = settings;
-        Ok(())
+        // A machine without a site tells its own public address.
+        let dns = Dns::new(facts.clone(), Holder::Me);
+        Alone { facts, dns, history: History::new(), reloads: Reloads::new(read) }
     }
 
-    fn say(&mut self, Told { text, bad }: Told) {
-        if bad {
-            tracing::warn!("{text}");
-        } else {
-            tracing::info!("{text}");
+    /// The start is over, or the new configuration is in force, or it cannot be and nothing has changed.
+    fn conclude(&mut self, done: Result<(), Refusal>) {
+        let line = self.dns.line().unwrap_or_default();
+        match &done {
+            Ok(()) if self.reloads.is_start() => {
+                notify(Notice::Ready(&line));
+                self.history.tell("dns", Told::good(&line), 0);
+            }
+            Ok(()) => self.history.tell("config", Told::good("the new configuration is in force"), 0),
+            Err(refusal) => self.history.tell("config", Told::bad(&refusal.message), 0),
         }
-        self.history.log("dns", text, 0);
+        self.reloads.finish(done, &line);
     }
 
-    /// The server in one line, for the service manager.
-    fn line(&self) -> String {
-        let server = &self.settings.dns.server;
-        let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
-        match self.settings.dns.serves() {
-            true => format!("serving {} zones at {}", server.zones.len(), listen.join(", ")),
-            false => "registering elsewhere, serving nothing".to_owned(),
+    fn show(&mut self) {
+        let warnings: Vec<String> =
+            self.dns.is_reading().into_iter().chain(self.reloads.problem()).map(str::to_owned).collect();
+        self.dns.warn(&warnings);
+    }
+
+    fn pulse(&self) {
+        notify(Notice::Alive);
+        if self.reloads.is_start() {
+            notify(Notice::Starting(PULSE * 3));
         }
     }
-}
-
-fn facts(settings: &DnsSettings, config: &Path) -> Facts {
-    Facts { interface: None, dmz: Default::default(), state: settings.state.clone(), config: config.to_owned() }
 }

@@ -14,6 +14,8 @@ pub(super) struct Beside {
     pub started: Time,
     pub checks: Vec<CheckStatus>,
     pub warnings: Vec<String>,
+    /// Why the configuration is not in force, while it is so.
+    pub problems: Vec<String>,
     /// Since when the holder is known to hold.
     pub holder_since: Option<Time>,
 }
@@ -23,7 +25,7 @@ pub(super) fn status(settings: &Settings, snapshot: &Snapshot, beside: &Beside) 
     let mut members: Vec<Shown> = snapshot.members.iter().map(|member| shown(member, snapshot)).collect();
     let namesakes: Vec<&Shown> = members.iter().filter(|member| member.name == me.name).collect();
     let mut warnings: Vec<String> = snapshot.warnings.iter().map(ToString::to_string).collect();
-    warnings.extend(beside.warnings.iter().cloned());
+    warnings.extend(beside.warnings.iter().chain(&beside.problems).cloned());
     warnings.extend(namesakes.iter().map(|other| {
         format!(
             "{} at {} has this member's name; give each its own `name` to tell them apart",

@@ -11,6 +11,23 @@ use crate::clock;
 /// Events that are kept for readers that come later.
 const KEPT: usize = 512;
 
+/// Something that people may want to know.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub text: String,
+    pub bad: bool,
+}
+
+impl Told {
+    pub(super) fn good(text: impl Into<String>) -> Told {
+        Told { text: text.into(), bad: false }
+    }
+
+    pub(super) fn bad(text: impl Into<String>) -> Told {
+        Told { text: text.into(), bad: true }
+    }
+}
+
 /// The last events.
 pub(super) struct History {
     next: u64,
@@ -29,8 +46,13 @@ impl History {
         self.published.subscribe()
     }
 
-    /// Keeps what happened just now.
-    pub(super) fn log(&mut self, kind: &str, text: String, term: u64) {
+    /// Logs what happened just now, and keeps it.
+    pub(super) fn tell(&mut self, kind: &str, Told { text, bad }: Told, term: u64) {
+        if bad {
+            tracing::warn!("{text}");
+        } else {
+            tracing::info!("{text}");
+        }
         self.keep(Event { id: 0, at_ms: clock::wall_millis(), kind: kind.into(), text, term, gap_ms: None });
     }
 

@@ -8,6 +8,8 @@ mod dns;
 mod face;
 mod history;
 mod log;
+mod outside;
+mod reloads;
 mod replay;
 mod running;
 
@@ -16,19 +18,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::api::{self, Command, model::Refusal};
-use crate::config::{self, DnsSettings, Settings};
+use crate::api::{self, Command};
+use crate::config::{DnsSettings, Settings};
 use crate::notify::{Notice, notify};
+use outside::{Served, Signals, Wish};
 pub use replay::replay;
-use running::{Running, STOP_WITHIN};
+use running::{Running, STOP_WITHIN, Turned};
 
 /// Threads for work that waits for the disk: files, large zones, slow readers of them.
 const MAX_BLOCKING: usize = 16;
 
-/// Runs one member until SIGTERM or SIGINT; SIGHUP reads the configuration at `config_path` again.
+/// Runs one member until SIGTERM or SIGINT; SIGHUP reads the configuration at `config_path` again, an absolute path.
 ///
 /// # Errors
 /// When the member cannot start; nothing was left behind.
@@ -60,47 +62,39 @@ fn within_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
 
 async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitCode> {
     // Caught before anything is touched, so that no early signal ends the daemon half-way.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-
-    let listener = api::bind(&settings.control)?;
+    let mut signals = Signals::catch()?;
+    let control = settings.control.clone();
+    let listener = api::bind(&control)?;
     let (commands, mut incoming) = mpsc::channel(16);
-    let mut running = Running::start(settings, &config_path, commands).await?;
-    let (end_api, api_ended) = oneshot::channel::<()>();
-    let api = tokio::spawn(api::serve(listener, running.door(), async {
-        let _ = api_ended.await;
-    }));
+    let started = Running::start(settings, config_path, commands).await;
+    let mut running = started.inspect_err(|_| drop(std::fs::remove_file(&control)))?;
+    let api = Served::start(listener, running.door());
     notify(Notice::Ready(&running.line()));
     tracing::info!(name = running.settings().name, interface = running.settings().lan.interface, "running");
-
-    // A failure is shown in the status, and the site goes on.
-    let _ = running.serve_dns(&config_path).await;
-
+    running.begin_dns();
     let asked = loop {
         tokio::select! {
-            _ = terminate.recv() => break true,
-            _ = interrupt.recv() => break true,
-            _ = hang_up.recv() => {
-                notify(Notice::Reloading);
-                let _ = reload(&mut running, &config_path).await;
-                notify(Notice::Ready(&running.line()));
-            }
-            Some(command) = incoming.recv() => match command {
-                Command::GiveUp(reply) => running.give_up(reply).await,
-                Command::Reload(reply) => {
-                    let done = reload(&mut running, &config_path).await;
-                    let _ = reply.send(done);
-                }
+            wish = signals.next() => match wish {
+                Wish::End => break true,
+                Wish::Reload => running.reloads.ask_by_signal(),
             },
-            goes_on = running.turn() => if !goes_on { break false },
+            Some(command) = incoming.recv() => match command {
+                Command::GiveUp(reply) => running.give_up(reply),
+                Command::Reload(reply) => running.reloads.ask(reply),
+            },
+            turned = running.turn() => match turned {
+                Turned::On => {}
+                // Not within `turn`, which may be given up at any time: a reload is done to its end.
+                Turned::Read(read) => running.reload(read).await,
+                Turned::Ended => break false,
+            },
         }
     };
     notify(Notice::Stopping);
+    drop(incoming);
     let done = running.stop().await;
     running.stop_dns().await;
-    let _ = end_api.send(());
-    let _ = tokio::time::timeout(Duration::from_millis(200), api).await;
+    api.end().await;
     match (asked, done) {
         (true, true) => {
             tracing::info!("stopped");
@@ -110,13 +104,5 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
             anyhow::bail!("the beacon thread did not end within {STOP_WITHIN:?}; the kernel's lease has shut the gate")
         }
         (false, _) => anyhow::bail!("the beacon thread ended by itself; the kernel's lease has shut the gate"),
-    }
-}
-
-/// Reads the configuration again; an invalid one changes nothing and is shown until a valid one is read.
-async fn reload(running: &mut Running, path: &std::path::Path) -> Result<(), Refusal> {
-    match config::load(path) {
-        Ok(settings) => running.reload(settings, path).await,
-        Err(error) => Err(running.refuse("invalid-configuration", error)),
     }
 }

@@ -1,23 +1,25 @@
 //! A running member: its site, its checks, and what it shows of them.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::dns::{self, Dns, Told};
+use super::dns::{self, Dns, News};
 use super::face::{self, Beside};
-use super::history::History;
+use super::history::{History, Told};
+use super::reloads::{Fixed, Reloads, not_used};
 use crate::api::{
     Command, Door,
     model::{CheckStatus, Refusal, Status},
 };
 use crate::clock;
 use crate::cloud::register::Holder;
-use crate::config::{KeySource, Lan, Settings};
+use crate::config::{self, KeySource, Lan, Settings};
 use crate::lan::health::{self, Checks, HealthReport};
 use crate::lan::{self, Identity, Noted, Order, Plan, Snapshot, StateLock};
 use crate::notify::{self, Notice, notify};
@@ -26,7 +28,7 @@ use crate::wire::SiteKey;
 
 /// The beacon thread publishes far more often than this while it lives.
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
-/// How often the service manager is told that the daemon lives.
+/// How often it is looked whether the service manager is to be told that the daemon lives.
 const PULSE: Duration = Duration::from_secs(1);
 
 /// A stop that takes longer leaves the rest to the kernel: the lease and the address's lifetime.
@@ -35,6 +37,8 @@ pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// The moving parts, and the channels that the API reads.
 pub(super) struct Running {
     settings: Settings,
+    config: PathBuf,
+    pub(super) reloads: Reloads<Read>,
     /// What the site was made from.
     plan: Plan,
     site: lan::Handle,
@@ -47,6 +51,7 @@ pub(super) struct Running {
     kept_term: Term,
     /// Writes a term down; one at a time, so that the newest is the last.
     keeping: Option<JoinHandle<()>>,
+    pulse: Interval,
     next_pulse: Time,
     status: watch::Sender<Arc<Status>>,
     history: History,
@@ -55,15 +60,28 @@ pub(super) struct Running {
     _lock: StateLock,
 }
 
+/// A configuration, and the site it makes.
+pub(super) type Read = Box<(Settings, Plan)>;
+
+/// What [`Running::turn`] waited for.
+pub(super) enum Turned {
+    /// Something that is shown now.
+    On,
+    /// The configuration was read again: [`Running::reload`] is due.
+    Read(Result<Read, Refusal>),
+    /// The site has ended.
+    Ended,
+}
+
 impl Running {
     pub(super) async fn start(
         settings: Settings,
-        config: &Path,
+        config: PathBuf,
         commands: mpsc::Sender<Command>,
     ) -> anyhow::Result<Running> {
+        let lock = StateLock::take(&settings.state)?;
         let (health, health_seen) = watch::channel(Health::FULL);
         let checks = health::spawn(settings.checks.clone(), settings.lan.interface.clone());
-        let lock = StateLock::take(&settings.state)?;
         let plan = plan(&settings)?;
         let identity = plan.identity;
         let site = lan::spawn(plan.clone(), health_seen).await?;
@@ -78,9 +96,14 @@ impl Running {
         let first = face::status(&settings, &snapshot, &beside);
         let (status, status_seen) = watch::channel(Arc::new(first));
         let history = History::new();
-        let dns = Dns::new(dns::facts(&settings, config), Holder::Nobody);
+        let dns = Dns::new(dns::facts(&settings, &config), Holder::Nobody);
         let door = Door { status: Some(status_seen), dns: dns.door(), history: history.seen(), commands };
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Running {
+            reloads: reloads(&settings, config.clone()),
+            config,
+            pulse,
             kept_term: identity.term,
             keeping: None,
             holder: (None, clock::now()),
@@ -99,28 +122,10 @@ impl Running {
         })
     }
 
-    /// Begins what may take as long as the disk, when the site is already at work. What fails is shown, and the site goes on.
-    pub(super) async fn serve_dns(&mut self, config: &Path) -> Result<(), Refusal> {
-        let facts = dns::facts(&self.settings, config);
-        let applied = self.dns.apply(self.settings.dns.as_ref(), facts).await;
-        self.beside.warnings.retain(|warning| !warning.starts_with(NOT_SERVED));
-        let Err(error) = applied else { return Ok(()) };
-        let message = format!("{NOT_SERVED}: {error:#}");
-        tracing::error!("{message}");
-        self.beside.warnings.push(message.clone());
-        self.log("dns", message.clone());
+    /// Begins to serve and register what the settings say, when the site is already at work.
+    pub(super) fn begin_dns(&mut self) {
+        self.dns.begin(self.settings.dns.clone(), dns::facts(&self.settings, &self.config));
         self.show();
-        Err(Refusal { error: "failed".into(), message })
-    }
-
-    fn say(&mut self, told: Told) {
-        let Told { text, bad } = told;
-        if bad {
-            tracing::warn!("{text}");
-        } else {
-            tracing::info!("{text}");
-        }
-        self.log("dns", text);
     }
 
     pub(super) fn door(&self) -> Door {
@@ -138,66 +143,59 @@ impl Running {
         format!("{}; {holder} holds {} in term {}", status.state, status.dmz.join(", "), status.term)
     }
 
-    /// Waits for something to show and shows it. False: the site has ended. Cancel-safe: it waits on channels only,
-    /// and shows what it took from them without waiting again.
-    pub(super) async fn turn(&mut self) -> bool {
+    /// Waits for something to show and shows it. Cancel-safe: it waits on channels and a clock only, and shows what it took
+    /// from them without waiting again.
+    pub(super) async fn turn(&mut self) -> Turned {
         tokio::select! {
-            Err(_) = self.site.ended.changed() => return false,
+            Err(_) = self.site.ended.changed() => return Turned::Ended,
             Some(noted) = self.site.notes.recv() => self.note(&noted),
             Ok(()) = self.site.snapshot.changed() => {}
             Ok(()) = self.checks.0.changed() => self.judge(),
-            told = self.dns.turn() => self.say(told),
-            () = tokio::time::sleep(PULSE) => {}
+            read = self.reloads.read() => return Turned::Read(read),
+            news = self.dns.turn() => match news {
+                News::Told(told) => self.tell("dns", told),
+                News::Changed(done) => self.conclude_dns(done),
+            },
+            _ = self.pulse.tick() => {}
         }
         self.show();
-        true
+        Turned::On
     }
 
-    pub(super) async fn give_up(&mut self, reply: oneshot::Sender<Result<(), Refusal>>) {
+    /// Has the site hand the address over; answered by a task of its own, so that the handover is shown meanwhile.
+    pub(super) fn give_up(&mut self, reply: oneshot::Sender<Result<(), Refusal>>) {
         let (answer, answered) = oneshot::channel();
-        let _ = self.site.orders.send(Order::GiveUp(answer)).await;
-        // Answered by a task of its own: the handover is shown here meanwhile.
+        let refuse = |error: &str, message: String| Err(Refusal { error: error.into(), message });
+        if self.site.orders.try_send(Order::GiveUp(answer)).is_err() {
+            let message = "the site is busy with other requests or stopping; try again";
+            let _ = reply.send(refuse("unavailable", message.into()));
+            return;
+        }
         tokio::spawn(async move {
             let done = match answered.await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(refused)) => {
-                    let error = match refused {
-                        lan::Refused::NotHolding => "not-holder",
-                        lan::Refused::Nobody => "nobody-to-take-it",
-                    };
-                    Err(Refusal { error: error.into(), message: refused.to_string() })
-                }
-                Err(_) => Err(Refusal { error: "stopping".into(), message: "the daemon is stopping".into() }),
+                Ok(Err(refused @ lan::Refused::NotHolding)) => refuse("not-holder", refused.to_string()),
+                Ok(Err(refused @ lan::Refused::Nobody)) => refuse("nobody-to-take-it", refused.to_string()),
+                Err(_) => refuse("stopping", "the daemon is stopping".into()),
             };
             let _ = reply.send(done);
         });
     }
 
-    /// Says why a new configuration is not used: in the log, to those who follow the events, and in the status until a
-    /// good one is read.
-    pub(super) fn refuse(&mut self, error: &str, why: impl std::fmt::Display) -> Refusal {
-        let message = format!("{NOT_USED}, the old one goes on: {why}");
-        tracing::error!("{message}");
-        self.beside.warnings.retain(|warning| !warning.starts_with(NOT_USED));
-        self.beside.warnings.push(message.clone());
-        self.log("config", message.clone());
-        self.show();
-        Refusal { error: error.into(), message }
+    /// Goes on with new settings; the address stays where it is unless it, or how members meet, changed. What cannot
+    /// be used changes nothing; DNS follows, and if it cannot be served as they say it stays as it was.
+    pub(super) async fn reload(&mut self, read: Result<Read, Refusal>) {
+        let taken = match read {
+            Ok(read) => self.take_over(*read).await,
+            Err(refusal) => Err(refusal),
+        };
+        match taken {
+            Ok(()) => self.begin_dns(),
+            Err(refusal) => self.conclude(Err(refusal)),
+        }
     }
 
-    /// Goes on with new settings; the address stays where it is unless it, or how members meet, changed. What cannot
-    /// be used changes nothing; DNS that cannot be served as it says stays as it was.
-    pub(super) async fn reload(&mut self, settings: Settings, config: &Path) -> Result<(), Refusal> {
-        let fixed =
-            [("state", settings.state == self.settings.state), ("control", settings.control == self.settings.control)];
-        if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
-            let why = format!("`{key}` cannot change while the daemon runs: restart it");
-            return Err(self.refuse("restart-needed", why));
-        }
-        let plan = match plan(&settings) {
-            Ok(plan) => plan,
-            Err(error) => return Err(self.refuse("failed", format!("{error:#}"))),
-        };
+    async fn take_over(&mut self, (settings, plan): (Settings, Plan)) -> Result<(), Refusal> {
         if same_site(&plan, &self.plan) {
             let _ = self.site.orders.send(Order::Reload(Box::new(plan.clone()))).await;
         } else {
@@ -211,17 +209,17 @@ impl Running {
             self.health.send_replace(Health::FULL);
         }
         self.settings = settings;
-        self.beside.warnings.retain(|warning| !warning.starts_with(NOT_USED));
-        self.serve_dns(config).await?;
-        self.log("config", "the new configuration is in force".into());
-        self.show();
         Ok(())
     }
 
     /// Ends the site and starts another; if that cannot start, the old one is started again.
     async fn move_to(&mut self, plan: Plan) -> Result<(), Refusal> {
-        if !self.stop().await {
-            return Err(self.refuse("failed", format!("the beacon thread did not end within {STOP_WITHIN:?}")));
+        if !self.stop_site().await {
+            let why = format!("the beacon thread did not end within {STOP_WITHIN:?}; the daemon ends when it does");
+            return Err(Refusal {
+                error: "failed".into(),
+                message: format!("the new configuration is not used: {why}"),
+            });
         }
         let old = Plan { identity: plan.identity, ..self.plan.clone() };
         let error = match lan::spawn(plan, self.health.subscribe()).await {
@@ -232,16 +230,57 @@ impl Running {
             Err(error) => anyhow::Error::from(error),
         };
         match lan::spawn(old, self.health.subscribe()).await {
-            Ok(site) => self.site = site,
+            Ok(site) => {
+                self.site = site;
+                Err(not_used("failed", format!("{error:#}")))
+            }
             // The daemon ends with its site, and the service manager starts it anew.
-            Err(error) => tracing::error!("the old configuration cannot go on: {:#}", anyhow::Error::from(error)),
+            Err(old) => {
+                let old = anyhow::Error::from(old);
+                let message =
+                    format!("neither the new configuration can start ({error:#}) nor the old one go on: {old:#}");
+                Err(Refusal { error: "failed".into(), message })
+            }
         }
-        Err(self.refuse("failed", format!("{error:#}")))
+    }
+
+    /// DNS is as the settings say, or cannot be.
+    fn conclude_dns(&mut self, done: anyhow::Result<()>) {
+        let refused = |error: anyhow::Error| {
+            let message = match self.dns.line() {
+                Some(_) => format!("[dns] stays as it was, the rest of the new configuration is in force: {error:#}"),
+                None => format!("DNS is not served: {error:#}"),
+            };
+            Refusal { error: "failed".into(), message }
+        };
+        self.conclude(done.map_err(refused));
+    }
+
+    /// The start is over, or the new configuration is in force, or it says why not: in the log, to those who follow the
+    /// events, and in the status until a good one is read.
+    fn conclude(&mut self, done: Result<(), Refusal>) {
+        match &done {
+            Ok(()) if self.reloads.is_start() => {
+                if let Some(line) = self.dns.line() {
+                    self.tell("dns", Told::good(line));
+                }
+            }
+            Ok(()) => self.tell("config", Told::good("the new configuration is in force")),
+            Err(refusal) => self.tell("config", Told::bad(&refusal.message)),
+        }
+        let line = self.line();
+        self.reloads.finish(done, &line);
+        self.show();
     }
 
     /// Hands the address over, if it is here, and waits until everything is undone. False: it takes longer than
     /// [`STOP_WITHIN`].
     pub(super) async fn stop(&mut self) -> bool {
+        self.reloads.give_up();
+        self.stop_site().await
+    }
+
+    async fn stop_site(&mut self) -> bool {
         let stopped = tokio::time::timeout(STOP_WITHIN, async {
             let _ = self.site.orders.send(Order::Stop).await;
             loop {
@@ -280,9 +319,7 @@ impl Running {
             let before = self.beside.checks.iter().find(|known| known.name == check.name);
             if before.is_none_or(|before| before.passing) != check.passing {
                 let verb = if check.passing { "passes" } else { "fails" };
-                let text = format!("check {} {verb}: {}", check.name, check.detail);
-                tracing::info!("{text}");
-                self.log("health", text);
+                self.tell("health", Told::good(format!("check {} {verb}: {}", check.name, check.detail)));
             }
         }
         self.beside.checks = checks;
@@ -309,12 +346,15 @@ impl Running {
                 }
             }));
         }
-        self.pulse(&snapshot);
+        let problems = self.dns.is_reading().into_iter().chain(self.reloads.problem());
+        self.beside.problems = problems.map(str::to_owned).collect();
+        self.dns.warn(&self.beside.problems);
+        self.tell_manager(&snapshot);
         self.status.send_replace(Arc::new(face::status(&self.settings, &snapshot, &self.beside)));
     }
 
     /// Tells the service manager that the daemon lives, as long as the beacon thread does.
-    fn pulse(&mut self, snapshot: &Snapshot) {
+    fn tell_manager(&mut self, snapshot: &Snapshot) {
         let now = clock::now();
         let Some(interval) = notify::watchdog() else { return };
         if now >= self.next_pulse && now.since(snapshot.at) < ALIVE_WITHIN {
@@ -324,17 +364,22 @@ impl Running {
         }
     }
 
-    fn log(&mut self, kind: &str, text: String) {
+    fn tell(&mut self, kind: &str, told: Told) {
         let term = self.status.borrow().term;
-        self.history.log(kind, text, term);
+        self.history.tell(kind, told, term);
     }
 }
 
-/// How a warning about a DNS server that did not start begins.
-const NOT_SERVED: &str = "DNS is not served as configured";
-
-/// How a warning about a refused configuration begins.
-const NOT_USED: &str = "the new configuration is not used";
+/// How this member's configuration is read again.
+fn reloads(settings: &Settings, config: PathBuf) -> Reloads<Read> {
+    let fixed = Fixed { state: settings.state.clone(), control: settings.control.clone() };
+    Reloads::new(move || {
+        let settings = config::load(&config).map_err(|error| not_used("invalid-configuration", error))?;
+        fixed.check(&settings.state, &settings.control)?;
+        let plan = plan(&settings).map_err(|error| not_used("failed", format!("{error:#}")))?;
+        Ok(Box::new((settings, plan)))
+    })
+}
 
 /// Whether the members, the address, the devices and what is done with them are the same, so that the site can go on as
 /// it is.

@@ -18,6 +18,8 @@ pub struct DnsStatus {
     pub zones: Vec<ZoneStatus>,
     /// The keys, without their secrets.
     pub keys: Vec<KeyStatus>,
+    /// What people should know, while it is so: why the configuration is not in force, for example.
+    pub warnings: Vec<String>,
     /// What the main server is told, if it is told anything.
     pub register: Option<RegisterStatus>,
     /// What was counted since the start: queries, answers, result codes …

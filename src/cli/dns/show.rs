@@ -13,6 +13,9 @@ pub fn status(status: &DnsStatus, now_ms: u64, paint: Paint) -> String {
     let listen = if status.listen.is_empty() { "nowhere".to_owned() } else { status.listen.join(", ") };
     let log = if status.query_log { "; each query is logged" } else { "" };
     let _ = writeln!(text, "DNS at {listen}{log}");
+    for warning in &status.warnings {
+        let _ = writeln!(text, "{}", paint.warn(&format!("! {}", clean(warning))));
+    }
     if let Some(register) = &status.register {
         registration(&mut text, register, paint);
     }

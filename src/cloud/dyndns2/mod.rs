@@ -32,7 +32,7 @@ use futures_util::future::BoxFuture;
 
 use crate::clock;
 use limit::Limit;
-pub use listen::{Endpoint, StartError};
+pub use listen::{Endpoint, Prepared, StartError};
 use protocol::{Answer, Request};
 
 const TEXT: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "text/plain; charset=utf-8")];

@@ -57,8 +57,14 @@ async fn endpoint() -> (Endpoint, Arc<Mutex<Zone>>) {
         Box::pin(async move { done })
     };
     let names = Names { settings: Arc::new(settings()), submit: Arc::new(submit), ttl: 60 };
-    let listen = Dyndns { listen: vec!["127.0.0.1:0".parse().unwrap()], tls: false, ttl: 60 };
-    (Endpoint::start(&listen, None, names).unwrap(), zone)
+    let mut endpoint = Endpoint::default();
+    let prepared = endpoint.prepare(&at("127.0.0.1:0"), None).unwrap();
+    endpoint.apply(prepared, names).await;
+    (endpoint, zone)
+}
+
+fn at(address: &str) -> Dyndns {
+    Dyndns { listen: vec![address.parse().unwrap()], tls: false, ttl: 60 }
 }
 
 /// What a GET of `path` is answered with: the status and the body.
@@ -66,7 +72,7 @@ async fn get(endpoint: &Endpoint, path: &str, login: Option<(&str, &str)>) -> (u
     let login = login.map(|(user, password)| BASE64.encode(format!("{user}:{password}").as_bytes()));
     let login = login.map(|token| format!("Authorization: Basic {token}\r\n")).unwrap_or_default();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: test\r\n{login}\r\n");
-    let address = endpoint.addresses()[0];
+    let address = endpoint.addresses().next().unwrap();
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -136,4 +142,29 @@ async fn a_client_in_a_loop_is_told_to_stop() {
     }
     assert_eq!(get(&endpoint, "/nic/update", login).await.1, "abuse\n");
     assert_eq!(get(&endpoint, "/nic/checkip", None).await, (200, "Current IP Address: 127.0.0.1\n".to_owned()));
+}
+
+#[tokio::test]
+async fn other_settings_close_no_socket_that_stays_and_bad_ones_change_nothing() {
+    let (mut endpoint, _) = endpoint().await;
+    let before: Vec<_> = endpoint.addresses().collect();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = at(&taken.local_addr().unwrap().to_string());
+    let (path, login) = ("/nic/update?hostname=home.dyn.test&myip=192.0.2.7", Some(("k1", SECRET)));
+
+    assert!(matches!(endpoint.prepare(&taken, None), Err(StartError::Listen(..))));
+    assert_eq!(get(&endpoint, path, login).await, (200, "good 192.0.2.7\n".to_owned()));
+
+    let prepared = endpoint.prepare(&at("127.0.0.1:0"), None).unwrap();
+    let names = Names {
+        settings: Arc::new(Settings { keys: Vec::new(), ..settings() }),
+        submit: Arc::new(|_, _| Box::pin(async { Ok(false) })),
+        ttl: 60,
+    };
+    endpoint.apply(prepared, names).await;
+    assert_eq!(endpoint.addresses().collect::<Vec<_>>(), before);
+    assert_eq!(get(&endpoint, path, login).await, (401, "badauth\n".to_owned()), "the key is gone");
+
+    endpoint.close().await;
+    assert!(TcpStream::connect(before[0]).is_err());
 }
