@@ -39,7 +39,7 @@ const SHORT_HISTORY: u64 = 10;
 /// The programs that the command line starts and does not know.
 #[derive(Clone, Copy, Debug)]
 pub struct Programs {
-    /// The daemon, with its settings and the file they came from.
+    /// The daemon, with its settings and the file they came from: an absolute path, since others read it too.
     pub run: fn(Settings, PathBuf) -> anyhow::Result<ExitCode>,
     /// The DNS server without a site, in the same way.
     pub serve: fn(DnsSettings, PathBuf) -> anyhow::Result<ExitCode>,
@@ -69,7 +69,10 @@ pub fn main(programs: Programs) -> ExitCode {
 fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
     let client = || Client::new(cli.control.clone().unwrap_or_else(default_control));
     match cli.command {
-        Command::Run { config } => return (programs.run)(crate::config::load(&config)?, config),
+        Command::Run { config } => {
+            let config = std::path::absolute(config)?;
+            return (programs.run)(crate::config::load(&config)?, config);
+        }
         Command::Demo(args) => return crate::demo::run(&args),
         Command::Status(output) => wait(status(&client(), output))?,
         Command::Members(output) => wait(members(&client(), output))?,

@@ -28,7 +28,10 @@ use args::{RecordsArgs, Switch, ZoneArgs};
 /// Does one command.
 pub fn run(command: DnsCommand, client: &Client, programs: Programs) -> anyhow::Result<ExitCode> {
     match command {
-        DnsCommand::Serve { config } => return (programs.serve)(config::load_dns(&config)?, config),
+        DnsCommand::Serve { config } => {
+            let config = std::path::absolute(config)?;
+            return (programs.serve)(config::load_dns(&config)?, config);
+        }
         DnsCommand::Status(output) => wait(status(client, output))?,
         DnsCommand::Zones(output) => wait(zones(client, output))?,
         DnsCommand::Records(args) => wait(records(client, args))?,
