@@ -1,6 +1,6 @@
 //! The sections of an answer, written as the names are found.
 
-use super::lookup::{Found, find, is_authoritative, targets};
+use super::lookup::{Found, find, is_authoritative, names_in, targets};
 use super::proof::Proofs;
 use super::{Served, Zones};
 use crate::guard::Kind;
@@ -9,7 +9,7 @@ use crate::record::{RecordSet, Rtype};
 use crate::wire::{CLASS_IN, Flags, Full, NameBuffer, Question, Rcode, Section, Writer};
 use crate::zone::{Entry, Node};
 
-/// Aliases that one answer follows; a chain that is longer, or a circle, ends there and the client may go on.
+/// Aliases that one answer follows; a chain that is longer ends there and the client may go on. A circle ends where it closes.
 pub const MAX_CHAIN: usize = 16;
 
 /// An answer being found and written.
@@ -103,6 +103,9 @@ impl<'z, 'q, 'b> Answer<'z, 'q, 'b> {
                 return self.close(&end).map(|()| end);
             }
             followed = self.next.take();
+            if followed.as_ref().is_some_and(|next| self.writer.has_answer(next.name(), Rtype::CNAME)) {
+                break;
+            }
             let next = followed.as_ref().and_then(|next| self.zones.for_question(next.name(), self.question.rtype));
             let Some(next) = next.filter(|served| !served.expired) else {
                 return self.close(&End::Elsewhere).map(|()| End::Elsewhere);
@@ -145,8 +148,7 @@ impl<'z, 'q, 'b> Answer<'z, 'q, 'b> {
                 self.prove(served, |proofs| proofs.of_no_name(served, name, encloser));
                 (End::NoName(served), Kind::NoName, served.zone.apex().as_ref())
             }
-            Found::Cut(node, cut) if is_first => (End::Referral(served, node), Kind::Referral, cut),
-            Found::Cut(..) => return Ok(Step::End(End::Elsewhere)),
+            Found::Cut(node, cut) => (End::Referral(served, node), Kind::Referral, cut),
             Found::Dname(node, above) => return self.redirect(served, node, (name, above), is_first),
         };
         if is_first {
@@ -198,7 +200,10 @@ impl<'z, 'q, 'b> Answer<'z, 'q, 'b> {
         is_first: bool,
     ) -> Result<Step<'z>, Full> {
         let Some(entry) = node.entry(Rtype::DNAME) else { return Ok(Step::End(End::NoData(served))) };
-        self.put(served, Section::Answer, Some(above), entry)?;
+        // A chain may come by the same tree twice; its record is said once.
+        if is_first || !self.writer.has_answer(above, Rtype::DNAME) {
+            self.put(served, Section::Answer, Some(above), entry)?;
+        }
         if is_first {
             self.counted = above.wire().len();
         }
@@ -249,10 +254,11 @@ impl<'z, 'q, 'b> Answer<'z, 'q, 'b> {
                 Some(entry) => self.put(served, Section::Authority, Some(node.name()), entry)?,
                 None => self.prove(served, |proofs| proofs.of_no_data(served, node.name())),
             }
-            self.put_proofs()?;
         }
+        self.put_proofs()?;
         let is_glue = |target: &NameRef<'_>| target.is_at_or_below(node.name());
-        targets(servers).filter(is_glue).try_for_each(|target| self.put_addresses(served, target))?;
+        let mut glue = names_in(servers).filter(is_glue);
+        glue.try_for_each(|target| self.put_addresses(served, target))?;
         let mut others = targets(servers).filter(|target| !is_glue(target));
         let _ = others.try_for_each(|target| self.put_addresses(served, target));
         Ok(())

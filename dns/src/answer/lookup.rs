@@ -81,9 +81,14 @@ fn is_apex(served: &Served, name: NameRef<'_>) -> bool {
 /// RFC 9460, 4.1).
 pub(super) fn targets(set: &RecordSet) -> impl Iterator<Item = NameRef<'_>> {
     let leads = matches!(set.rtype(), Rtype::NS | Rtype::MX | Rtype::SRV | Rtype::SVCB | Rtype::HTTPS);
-    let all = set.rdata().take(if leads { MAX_TARGETS } else { 0 });
-    all.filter_map(|rdata| crate::rdata::names(set.rtype(), rdata).next())
+    names_in(set).take(if leads { MAX_TARGETS } else { 0 })
 }
 
-/// Targets whose addresses are looked up for one answer: more than a root of the world has, and few enough to be quick.
+/// The first name in the data of each record of a set.
+pub(super) fn names_in(set: &RecordSet) -> impl Iterator<Item = NameRef<'_>> {
+    set.rdata().filter_map(|rdata| crate::rdata::names(set.rtype(), rdata).next())
+}
+
+/// Targets whose addresses are looked up for one answer, glue aside: more than a root of the world has, and few enough to
+/// be quick.
 const MAX_TARGETS: usize = 16;

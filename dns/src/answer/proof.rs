@@ -23,29 +23,23 @@ impl<'z> Proofs<'z> {
         if served.hashing.is_none() {
             return self.add(served.zone.nsec_at_or_before(name));
         }
-        if self.add_matching(served, name) {
-            return;
-        }
-        let (mut below, mut above) = (name, name.parent());
-        while let Some(encloser) = above {
-            if self.add_matching(served, encloser) {
-                return self.add_covering(served, below);
-            }
-            (below, above) = (encloser, encloser.parent());
+        if !self.add_matching(served, name)
+            && let Some(above) = name.parent()
+        {
+            self.add_encloser(served, name, above);
         }
     }
 
     /// The name does not exist, and neither does a wildcard for it; or it has no such records.
     pub(super) fn of_no_name(&mut self, served: &'z Served, name: NameRef<'_>, encloser: NameRef<'_>) {
         let mut buffer = NameBuffer::new();
-        let wildcard = buffer.join(b"\x01*", encloser);
         if served.hashing.is_none() {
+            let wildcard = buffer.join(b"\x01*", encloser);
             self.add(served.zone.nsec_at_or_before(name));
             return self.add(wildcard.and_then(|wildcard| served.zone.nsec_at_or_before(wildcard)));
         }
-        self.add_matching(served, encloser);
-        self.add_covering(served, next_closer(name, encloser));
-        if let Some(wildcard) = wildcard {
+        let encloser = self.add_encloser(served, name, encloser);
+        if let Some(wildcard) = encloser.and_then(|encloser| buffer.join(b"\x01*", encloser)) {
             self.add_covering(served, wildcard);
         }
     }
@@ -64,6 +58,26 @@ impl<'z> Proofs<'z> {
             let entry = node.entry(Rtype::NSEC3).or_else(|| node.entry(Rtype::NSEC))?;
             Some((node.name(), entry))
         })
+    }
+
+    /// Proves the closest encloser: the closest name with a hash from `encloser` up, which gives it back, and that the next
+    /// closer one has none. Names that lead to delegations below an opt-out only have no hash (RFC 5155, 7.1 and 7.2.1).
+    fn add_encloser<'n>(
+        &mut self,
+        served: &'z Served,
+        name: NameRef<'_>,
+        encloser: NameRef<'n>,
+    ) -> Option<NameRef<'n>> {
+        let mut each = Some(encloser);
+        let provable = loop {
+            let encloser = each.filter(|each| each.is_at_or_below(served.zone.apex().as_ref()))?;
+            if self.add_matching(served, encloser) {
+                break encloser;
+            }
+            each = encloser.parent();
+        };
+        self.add_covering(served, next_closer(name, provable));
+        Some(provable)
     }
 
     fn add_matching(&mut self, served: &'z Served, name: NameRef<'_>) -> bool {

@@ -72,6 +72,8 @@ fn zones() -> Zones {
         lost.test CNAME nothing.other
         round.test CNAME circle.test
         circle.test CNAME round.test
+        enter.test CNAME round.test
+        *.self.test CNAME x.self.test
         deep.a.b.test A 10.0.0.5
         *.wild.test A 10.0.0.6
         *.wild.test MX mail.test
@@ -82,6 +84,7 @@ fn zones() -> Zones {
         sub.test NS ns.test
         sub.test DS 0001080200
         ns.sub.test A 10.0.0.7
+        lower.test CNAME www.sub.test
         tree.test DNAME other
         loop.test DNAME loop.test
         _s._tcp.test SRV www.test
@@ -91,6 +94,7 @@ fn zones() -> Zones {
         other NS ns.other
         www.other A 10.1.0.1
         a.tree.other A 10.1.0.2
+        again.other CNAME www.tree.test
     ";
     let lent = vec![Fading { name: name("LENT.test"), until: 1_010 }, Fading { name: name("mail.test"), until: 900 }];
     [
@@ -207,8 +211,6 @@ fn names_and_types_are_found_or_not() {
 #[test]
 fn aliases_are_followed_within_what_is_served() {
     let www = "an www.test. 60 A 10.0.0.3 | an www.test. 60 A 10.0.0.4";
-    let round = "an round.test. 60 CNAME circle.test. | an circle.test. 60 CNAME round.test.";
-    let sixteen = [round; 8].join(" | ");
     check(
         &Ask::default(),
         &[
@@ -223,9 +225,56 @@ fn aliases_are_followed_within_what_is_served() {
             ("away.test A", "NOERROR aa | an away.test. 60 CNAME www.example.com."),
             ("into.test A", "NOERROR aa | an into.test. 60 CNAME www.other. | an www.other. 60 A 10.1.0.1"),
             ("lost.test A", "NXDOMAIN aa | an lost.test. 60 CNAME nothing.other. | au other. 30 SOA …"),
-            ("round.test A", &format!("NOERROR aa | {sixteen} | an round.test. 60 CNAME circle.test.")),
         ],
     );
+}
+
+#[test]
+fn a_circle_of_aliases_is_said_once() {
+    check(
+        &Ask::default(),
+        &[
+            (
+                "round.test A",
+                "NOERROR aa | an round.test. 60 CNAME circle.test. | an circle.test. 60 CNAME round.test.",
+            ),
+            (
+                "enter.test A",
+                "NOERROR aa | an enter.test. 60 CNAME round.test. | an round.test. 60 CNAME circle.test. | \
+                 an circle.test. 60 CNAME round.test.",
+            ),
+            ("x.loop.test A", "NOERROR aa | an loop.test. 60 DNAME … | an x.loop.test. 60 CNAME x.loop.test."),
+            (
+                "q.self.test A",
+                "NOERROR aa | an q.self.test. 60 CNAME x.self.test. | an x.self.test. 60 CNAME x.self.test.",
+            ),
+            // Twice through one tree, which is no circle.
+            (
+                "again.tree.test A",
+                "NOERROR aa | an tree.test. 60 DNAME … | an again.tree.test. 60 CNAME again.other. | \
+                 an again.other. 60 CNAME www.tree.test. | an www.tree.test. 60 CNAME www.other. | \
+                 an www.other. 60 A 10.1.0.1",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_referral_has_all_glue_or_says_that_it_has_not() {
+    let lines = (0..20).map(|n| format!("sub.many NS ns{n}.sub.many\nns{n}.sub.many A 10.0.0.{n}\n"));
+    let zones: Zones = [zone("many", &lines.collect::<String>())].into_iter().collect();
+    let mut query = Vec::new();
+    let mut writer = Writer::new(&mut query, MAX_MESSAGE, Header { id: 0x1234, ..Header::default() });
+    let owner = name("x.sub.many");
+    writer.question(Question { name: owner.as_ref(), rtype: Rtype::A, class: CLASS_IN }).expect("room");
+    let query = Message::read(&query).expect("a query");
+    for (limit, glue, truncated) in [(MAX_MESSAGE, 20, false), (700, 0, true)] {
+        let mut out = Vec::new();
+        respond(&query, &zones, &Room { limit, ..Room::default() }, &mut out);
+        let answer = Message::read(&out).expect("an answer");
+        assert_eq!(answer.records(Section::Additional).count(), glue);
+        assert_eq!(answer.flags().has(Flags::TRUNCATED), truncated);
+    }
 }
 
 #[test]
@@ -260,6 +309,8 @@ fn cuts_refer_to_others() {
             ("x.y.sub.test A", referral),
             ("ns.sub.test A", referral),
             ("sub.test DS", "NOERROR aa | an sub.test. 60 DS 1 8 2 00"),
+            // An alias that leads to a cut (RFC 1034, 4.3.2, step 3).
+            ("lower.test A", &referral.replace("NOERROR", "NOERROR aa | an lower.test. 60 CNAME www.sub.test.")),
             ("www.test DS", "NOERROR aa | au test. 30 SOA …"),
             // The parent has the DS records of an apex, its child none.
             ("child.tree.other DS", "NXDOMAIN aa | au other. 30 SOA …"),

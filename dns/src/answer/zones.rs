@@ -142,7 +142,8 @@ impl Served {
             Negative { set: entry.set.with_ttl(ttl), signatures }
         });
         let has_dname_at_apex = top.is_some_and(|top| top.set(Rtype::DNAME).is_some());
-        let hashing = top.and_then(|top| top.set(Rtype::NSEC3PARAM)).and_then(|set| Nsec3Params::read(set.first()));
+        let hashing = top.and_then(|top| top.set(Rtype::NSEC3PARAM));
+        let hashing = hashing.and_then(|set| set.rdata().find_map(Nsec3Params::read));
         Self { zone, expired: false, fading: Vec::new(), negative, has_dname_at_apex, hashing }
     }
 

@@ -1,7 +1,7 @@
 //! Writing messages.
 
 use super::names::skip;
-use super::{Edns, EdnsOption, Flags, HEADER_LEN, Header, Message, Question, Rcode, Section};
+use super::{Edns, EdnsOption, Flags, HEADER_LEN, Header, Message, NameBuffer, Question, Rcode, Section};
 use crate::name::NameRef;
 use crate::rdata::{Compression, Piece, is_compressible, pieces};
 use crate::record::{IN, OWNER, Record, RecordSet, Rtype};
@@ -167,6 +167,14 @@ impl<'b> Writer<'b> {
     /// Whether nothing but a header has been written.
     pub fn is_empty(&self) -> bool {
         self.len() == HEADER_LEN
+    }
+
+    /// Whether a record of this owner and type is in the answer section. It walks what is written: not for every answer.
+    pub fn has_answer(&self, owner: NameRef<'_>, rtype: Rtype) -> bool {
+        let Ok(message) = Message::read(&self.out[self.start..]) else { return false };
+        let mut buffer = NameBuffer::new();
+        let mut records = message.records(Section::Answer).filter(|record| record.rtype == rtype);
+        records.any(|record| record.name_in(&mut buffer).is_ok_and(|name| name == owner))
     }
 
     /// Lowers the TTL of the records appended by the last call to `ttl`, where it is higher.

@@ -21,10 +21,10 @@ pub struct Nsec3Params {
 }
 
 impl Nsec3Params {
-    /// Reads the data of an NSEC3PARAM record; nothing when it is not that, or of another algorithm or more iterations
-    /// than [`MAX_ITERATIONS`].
+    /// Reads the data of an NSEC3PARAM record; nothing when it is not that, or of another algorithm, with flags (which
+    /// say that the chain is not complete: RFC 5155, 4.1.2) or more iterations than [`MAX_ITERATIONS`].
     pub fn read(rdata: &[u8]) -> Option<Self> {
-        let [1, _flags, high, low, len, salt @ ..] = rdata else { return None };
+        let [1, 0, high, low, len, salt @ ..] = rdata else { return None };
         let iterations = u16::from_be_bytes([*high, *low]);
         let fits = usize::from(*len) == salt.len() && iterations <= MAX_ITERATIONS;
         fits.then(|| Self { iterations, salt: salt.into() })
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn names_hash_as_in_the_examples() {
         // RFC 5155, appendix A.
-        let params = Nsec3Params::read(&[1, 1, 0, 12, 4, 0xaa, 0xbb, 0xcc, 0xdd]).expect("parameters");
+        let params = Nsec3Params::read(&[1, 0, 0, 12, 4, 0xaa, 0xbb, 0xcc, 0xdd]).expect("parameters");
         let apex: Name = "example".parse().expect("a name");
         for (text, hash) in [
             ("example", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom"),
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_too_dear_is_not_hashed() {
-        for wrong in [&[2, 0, 0, 0, 0][..], &[1, 0, 0, 0, 1], &[1, 0, 0, 0], &[1, 0, 1, 0, 0]] {
+        for wrong in [&[2, 0, 0, 0, 0][..], &[1, 1, 0, 0, 0], &[1, 0, 0, 0, 1], &[1, 0, 0, 0], &[1, 0, 1, 0, 0]] {
             assert_eq!(Nsec3Params::read(wrong), None, "{wrong:?}");
         }
         assert_eq!(Nsec3Params::read(&[1, 0, 0, 0, 0]), Some(Nsec3Params::default()));

@@ -140,7 +140,8 @@ struct Seen {
     rcode: Rcode,
     is_authoritative: bool,
     is_truncated: bool,
-    answer: BTreeSet<Record>,
+    /// Sorted, and twice what is there twice.
+    answer: Vec<Record>,
     /// All of it in negative answers and referrals, else proofs only.
     authority: BTreeSet<Record>,
     /// The addresses in a referral.
@@ -160,14 +161,16 @@ impl Seen {
         let mut octets = [0; 4096];
         let len = socket.recv(&mut octets).unwrap_or_else(|error| panic!("{name} {rtype}: {error}"));
         let message = Message::read(&octets[..len]).unwrap();
-        let records = |section| -> BTreeSet<Record> {
+        let all = |section| {
             let wanted = message.records(section).filter(|record| record.rtype != Rtype::OPT);
-            wanted.map(|record| record.record().unwrap()).collect()
+            wanted.map(|record| record.record().unwrap())
         };
+        let records = |section| -> BTreeSet<Record> { all(section).collect() };
         let is_authoritative = message.flags().has(Flags::AUTHORITATIVE);
         let is_truncated = message.flags().has(Flags::TRUNCATED);
         let (mut answer, mut authority, mut glue) =
-            (records(Section::Answer), records(Section::Authority), records(Section::Additional));
+            (all(Section::Answer).collect::<Vec<_>>(), records(Section::Authority), records(Section::Additional));
+        answer.sort_unstable();
         if !answer.is_empty() && !authority.iter().any(|record| record.rtype == Rtype::SOA) {
             authority.retain(|record| matches!(signed_type(record), Rtype::NSEC | Rtype::NSEC3));
         }

@@ -16,6 +16,7 @@ const LINES: &str = "
     signed.test DS 0001080200
     ns.signed.test A 10.0.0.7
     plain.test NS ns.signed.test
+    far.off.test NS ns.signed.test
 ";
 
 /// The zone with NSEC or NSEC3 records and signatures that are none.
@@ -150,15 +151,34 @@ fn denials_by_hash_cover_what_they_should() {
     }
 }
 
+/// The zone without the NSEC3 records of these names, as one with an opt-out (RFC 5155, 6).
+fn without_hashes(names: &[&str]) -> Zone {
+    let mut edit = signed(true).edit();
+    for text in names {
+        let hash = Nsec3Params::default().owner(name(text).as_ref(), name("test").as_ref()).expect("it fits");
+        edit.remove_set(hash.as_ref(), Rtype::NSEC3);
+        edit.remove_signatures(hash.as_ref(), Rtype::NSEC3);
+    }
+    edit.finish().expect("a zone").0
+}
+
+#[test]
+fn what_leads_to_an_opted_out_delegation_only_is_no_closest_encloser() {
+    let zone = without_hashes(&["far.off.test", "off.test"]);
+    let cover = |text: &str| {
+        let hash = Nsec3Params::default().owner(name(text).as_ref(), name("test").as_ref()).expect("it fits");
+        shown(&zone, &zone.nsec3_at_or_before(hash.as_ref()).expect("a chain").name().to_owned())
+    };
+    let line = answer(&zone, "x.off.test A", true);
+    assert!(line.starts_with("NXDOMAIN | | @ SOA+ #@ NSEC3+"), "{line}");
+    for text in ["off.test", "*.test"] {
+        assert!(line.contains(&format!("{} NSEC3+", cover(text))), "{text} in {line}");
+    }
+    assert_eq!(answer(&zone, "off.test A", true).matches("NSEC3+").count(), 2);
+}
+
 #[test]
 fn a_name_without_a_hash_is_proven_by_the_closest_with_one() {
-    let zone = signed(true);
-    let left_out =
-        |text: &str| Nsec3Params::default().owner(name(text).as_ref(), name("test").as_ref()).expect("it fits");
-    let mut edit = zone.edit();
-    edit.remove_set(left_out("plain.test").as_ref(), Rtype::NSEC3);
-    edit.remove_signatures(left_out("plain.test").as_ref(), Rtype::NSEC3);
-    let (opted_out, _) = edit.finish().expect("a zone");
-    let line = answer(&opted_out, "x.plain.test A", true);
+    let line = answer(&without_hashes(&["plain.test"]), "x.plain.test A", true);
     assert!(line.starts_with("NOERROR | | plain NS #@ NSEC3+ ") && line.ends_with("NSEC3+ | ns.signed A"), "{line}");
 }
