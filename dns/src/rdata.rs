@@ -175,7 +175,7 @@ pub fn canonical(rtype: Rtype, rdata: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether both are the same data, the case of names aside: what one set of records cannot have twice (RFC 3597, 6).
 pub fn is_same(rtype: Rtype, a: &[u8], b: &[u8]) -> bool {
-    a == b || a.len() == b.len() && canonical(rtype, a) == canonical(rtype, b)
+    a == b || a.eq_ignore_ascii_case(b) && canonical(rtype, a) == canonical(rtype, b)
 }
 
 /// See [`pieces`].

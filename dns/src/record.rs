@@ -19,6 +19,8 @@ pub const OWNER: [u8; 2] = [0xc0, 12];
 pub const IN: u16 = 1;
 /// The octets of a stored record before its RDATA: owner, type, class, TTL, length.
 pub const FIXED_LEN: usize = 12;
+/// The most octets that the records of one set take: as many as a message has.
+pub const MAX_SET_LEN: usize = u16::MAX as usize;
 /// The greatest TTL, in seconds (RFC 2181, 8).
 pub const MAX_TTL: u32 = i32::MAX as u32;
 
@@ -69,7 +71,7 @@ impl RecordSet {
         sorted.dedup();
         let count = u16::try_from(sorted.len()).ok().filter(|count| *count > 0)?;
         let len: usize = sorted.iter().map(|rdata| FIXED_LEN + rdata.len()).sum();
-        if len > usize::from(u16::MAX) {
+        if len > MAX_SET_LEN {
             return None;
         }
         let mut records = Vec::with_capacity(len);

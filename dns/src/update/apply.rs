@@ -1,12 +1,10 @@
 //! Doing an update, record by record (RFC 2136, 3.4.2), and ending leases.
 
-use std::collections::BTreeSet;
-
 use super::{Operation, Outcome, Policy};
 use crate::name::NameRef;
 use crate::record::{Record, Rtype};
 use crate::wire::Rcode;
-use crate::zone::{Edit, Lease, Leases, Soa, Zone};
+use crate::zone::{Edit, EditError, Lease, Leases, Soa, Zone};
 
 /// The most leases that end in one change; the others end in the next.
 const MAX_ENDED: usize = 1_000;
@@ -17,13 +15,9 @@ const MAX_ENDED: usize = 1_000;
 /// REFUSED when a set would get larger than a message; SERVFAIL when a record cannot be in the zone, which the checks
 /// before should have found. The edit is then of no more use.
 pub(super) fn apply(edit: &mut Edit, operations: &[Operation], policy: &Policy<'_>) -> Result<(), Rcode> {
-    let mut added = BTreeSet::new();
     for operation in operations {
         match operation {
-            Operation::Add(record) => {
-                add(edit, record)?;
-                added.insert((record.name.as_ref(), record.rtype));
-            }
+            Operation::Add(record) => add(edit, record)?,
             Operation::DeleteSet(name, rtype) if is_start(edit, name.as_ref(), *rtype) => {}
             Operation::DeleteSet(name, rtype) => edit.remove_set(name.as_ref(), *rtype),
             Operation::DeleteName(name) => {
@@ -33,8 +27,7 @@ pub(super) fn apply(edit: &mut Edit, operations: &[Operation], policy: &Policy<'
             Operation::Delete(name, rtype, rdata) => delete(edit, name.as_ref(), *rtype, rdata),
         }
     }
-    let is_too_large = |(name, rtype)| edit.count(name, rtype) > 0 && edit.set(name, rtype).is_none();
-    if added.into_iter().any(is_too_large) { Err(Rcode::REFUSED) } else { Ok(()) }
+    Ok(())
 }
 
 /// Advances the serial if anything differs, which is the answer, unless the update did so itself.
@@ -94,7 +87,10 @@ fn add(edit: &mut Edit, record: &Record) -> Result<(), Rcode> {
         }
         _ => {}
     }
-    edit.add(record.clone()).map(drop).map_err(|_| Rcode::SERVFAIL)
+    edit.add(record.clone()).map(drop).map_err(|error| match error {
+        EditError::TooMany(..) => Rcode::REFUSED,
+        _ => Rcode::SERVFAIL,
+    })
 }
 
 /// RFC 2136, 3.4.2.4.

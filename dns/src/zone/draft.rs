@@ -4,7 +4,7 @@ use super::EditError;
 use super::node::{Entry, Node};
 use crate::name::Name;
 use crate::rdata::is_same;
-use crate::record::{Record, RecordSet, Rtype};
+use crate::record::{FIXED_LEN, MAX_SET_LEN, Record, RecordSet, Rtype};
 
 /// One set for each type, and for RRSIG one for each type that is signed.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub(super) struct DraftSet {
     pub(super) covers: Rtype,
     pub(super) ttl: u32,
     pub(super) rdata: Vec<Box<[u8]>>,
+    /// What the records take in a message.
+    octets: usize,
 }
 
 impl Draft {
@@ -30,14 +32,15 @@ impl Draft {
         let covers = covers(rtype, rdata);
         let at = self.0.iter().position(|set| set.rtype == rtype && set.covers == covers);
         let at = at.unwrap_or_else(|| {
-            self.0.push(DraftSet { rtype, covers, ttl, rdata: Vec::new() });
+            self.0.push(DraftSet { rtype, covers, ttl, rdata: Vec::new(), octets: 0 });
             self.0.len() - 1
         });
         &mut self.0[at]
     }
 
     /// Adds a record; whether it was not there with this TTL. The set gets the record's TTL, and the data that was there
-    /// first stays when the two differ in the case of names only.
+    /// first stays when the two differ in the case of names only. A set that gets too large ends here: every record that is
+    /// added is compared with those before.
     pub(super) fn add(&mut self, record: Record) -> Result<bool, EditError> {
         let Record { name, rtype, ttl, rdata } = record;
         let set = self.set_mut(rtype, &rdata, ttl);
@@ -45,9 +48,15 @@ impl Draft {
         if !known && is_single(rtype) && !set.rdata.is_empty() {
             return Err(EditError::Single(name, rtype));
         }
+        let octets = FIXED_LEN + rdata.len();
+        if !known && set.octets + octets > MAX_SET_LEN {
+            self.0.retain(|set| !set.rdata.is_empty());
+            return Err(EditError::TooMany(name, rtype));
+        }
         let changed = !known || set.ttl != ttl;
         set.ttl = ttl;
         if !known {
+            set.octets += octets;
             set.rdata.push(rdata);
         }
         Ok(changed)
@@ -83,7 +92,16 @@ impl Draft {
 impl DraftSet {
     fn of(set: &RecordSet) -> Self {
         let rdata = set.rdata().map(Box::from).collect();
-        Self { rtype: set.rtype(), covers: covers(set.rtype(), set.first()), ttl: set.ttl(), rdata }
+        let covers = covers(set.rtype(), set.first());
+        Self { rtype: set.rtype(), covers, ttl: set.ttl(), rdata, octets: set.answer().len() }
+    }
+
+    /// Removes a record, in whatever case its names are; whether it was there.
+    pub(super) fn remove(&mut self, rdata: &[u8]) -> bool {
+        let Some(at) = self.rdata.iter().position(|mine| is_same(self.rtype, mine, rdata)) else { return false };
+        let removed = self.rdata.swap_remove(at);
+        self.octets -= FIXED_LEN + removed.len();
+        true
     }
 
     fn is_same_as(&self, other: &Self) -> bool {

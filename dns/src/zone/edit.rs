@@ -154,11 +154,7 @@ impl Edit {
     pub fn remove(&mut self, name: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> bool {
         let mut removed = false;
         self.retain(name, Side::of(rtype, rdata), |set| {
-            if set.rtype == rtype {
-                let before = set.rdata.len();
-                set.rdata.retain(|mine| !is_same(rtype, mine, rdata));
-                removed |= set.rdata.len() != before;
-            }
+            removed |= set.rtype == rtype && set.remove(rdata);
             !set.rdata.is_empty()
         });
         removed
@@ -292,10 +288,24 @@ impl Edit {
 
 /// Writes down what differs between a node and the entries that take its place.
 fn note(change: &mut Change, old: Option<&Node>, name: &Name, entries: &[Entry]) {
-    let new =
-        Node { name: old.map_or_else(|| name.clone(), |old| old.name.clone()), entries: entries.into(), children: 0 };
-    let before: Vec<Record> = old.into_iter().flat_map(Node::records).collect();
-    let after: Vec<Record> = new.records().collect();
-    change.removed.extend(before.iter().filter(|record| !after.contains(record)).cloned());
-    change.added.extend(after.into_iter().filter(|record| !before.contains(record)));
+    let (owner, before) = old.map_or((name, [].as_slice()), |old| (&old.name, &old.entries));
+    note_missing(&mut change.removed, owner, before, entries);
+    note_missing(&mut change.added, owner, entries, before);
+}
+
+/// Appends the records that are in the first entries and not in the second ones.
+fn note_missing(missing: &mut Vec<Record>, owner: &Name, of: &[Entry], within: &[Entry]) {
+    let mut note_set = |set: &RecordSet, other: Option<&RecordSet>| {
+        // Sets are sorted; one with another TTL has no record in common.
+        let known: Vec<&[u8]> =
+            other.filter(|other| other.ttl() == set.ttl()).into_iter().flat_map(RecordSet::rdata).collect();
+        missing.extend(set.records(owner).filter(|record| known.binary_search(&&*record.rdata).is_err()));
+    };
+    for entry in of {
+        let other = within.iter().find(|other| other.set.rtype() == entry.set.rtype());
+        note_set(&entry.set, other.map(|other| &other.set));
+        if let Some(signatures) = &entry.signatures {
+            note_set(signatures, other.and_then(|other| other.signatures.as_deref()));
+        }
+    }
 }

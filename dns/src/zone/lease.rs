@@ -52,12 +52,12 @@ impl Leases {
         if self.by_record.is_empty() {
             return Vec::new();
         }
-        let same = |a: &Record, b: &Record| (&a.name, a.rtype, &a.rdata) == (&b.name, b.rtype, &b.rdata);
-        let is_gone = |record: &&Record| !change.added.iter().any(|other| same(other, record));
-        let gone = change.removed.iter().filter(is_gone).filter_map(|record| {
-            let Record { name, rtype, rdata, .. } = record.clone();
-            let expires = self.drop_key(&(name.clone(), rtype, rdata.clone()))?;
-            Some(Lease { name, rtype, rdata, expires: Some(expires) })
+        let key = |record: &Record| (record.name.clone(), record.rtype, record.rdata.clone());
+        let added: BTreeSet<Key> = change.added.iter().map(key).collect();
+        let gone = change.removed.iter().map(key).filter(|key| !added.contains(key)).filter_map(|key| {
+            let expires = Some(self.drop_key(&key)?);
+            let (name, rtype, rdata) = key;
+            Some(Lease { name, rtype, rdata, expires })
         });
         gone.collect()
     }

@@ -60,6 +60,27 @@ fn what_cannot_be_in_a_zone_is_refused() {
 }
 
 #[test]
+fn a_set_gets_no_larger_than_a_message() {
+    let many =
+        |count: u16| (0..count).map(|n| Record { rdata: [[10, 0], n.to_be_bytes()].concat().into(), ..a("x", 1) });
+    let full = zone(many(4_095));
+    assert_eq!(full.set(name("x").as_ref(), Rtype::A).map(RecordSet::count), Some(4_095));
+    let mut builder = Builder::new(name("@"));
+    assert_eq!(many(4_095).try_for_each(|record| builder.add(record)), Ok(()));
+    let over = Record { rdata: [11, 0, 0, 1].into(), ..a("x", 1) };
+    let too_many = Err(EditError::TooMany(name("x"), Rtype::A));
+    assert_eq!(builder.add(over.clone()), too_many, "found at once, not at the end");
+    let mut edit = full.edit();
+    assert_eq!(edit.add(over.clone()).map(drop), too_many);
+    assert!(edit.remove(name("x").as_ref(), Rtype::A, &[10, 0, 0, 7]));
+    assert_eq!(edit.add(over.clone()), Ok(true), "there is room again");
+    let huge = Record { rtype: Rtype(65_400), rdata: vec![0; 65_530].into(), ..a("y", 1) };
+    assert_eq!(edit.add(huge).map(drop), Err(EditError::TooMany(name("y"), Rtype(65_400))));
+    let (_, change) = edit.finish().expect("a zone");
+    assert_eq!((change.removed, change.added), (many(8).skip(7).collect(), vec![over]));
+}
+
+#[test]
 fn names_between_exist_as_long_as_something_is_below() {
     let zone = zone([a("a.b.c", 1), a("d.c", 1)]);
     assert!(exists(&zone, "b.c") && exists(&zone, "c") && !exists(&zone, "e.c"));
