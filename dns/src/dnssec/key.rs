@@ -30,7 +30,7 @@ pub enum Stage {
     Ready(u64),
     /// Signing.
     Active(u64),
-    /// Still in the zone, for signatures that caches have.
+    /// Still in the zone, for signatures that caches have. A zone-signing key retires anew while the zone still has some.
     Retired(u64),
 }
 

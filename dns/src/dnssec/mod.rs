@@ -256,27 +256,38 @@ fn everything(before: &Zone, after: &Zone) -> BTreeSet<Name> {
 /// with them, and those below a delegation that came or went.
 fn concerned(edit: &Edit, after: &Zone) -> BTreeSet<Name> {
     let before = edit.base();
+    let apex = before.apex().as_ref();
     let mut names = BTreeSet::new();
     let hides = |node: Option<&Node>| {
-        let apex = before.apex().as_ref();
         node.is_some_and(|node| {
             node.set(Rtype::DNAME).is_some() || (node.name() != apex && node.set(Rtype::NS).is_some())
         })
     };
+    let has_children = |zone: &Zone, name| zone.node(name).is_some_and(Node::has_children);
+    let mut turned = BTreeSet::new();
     for name in edit.touched() {
-        if hides(before.node(name)) != hides(after.node(name)) {
-            let below = before.nodes().chain(after.nodes()).filter(|node| node.name().is_below(name));
-            names.extend(below.map(|node| node.name().to_owned()));
+        let is_above = has_children(before, name) || has_children(after, name);
+        if is_above && hides(before.node(name)) != hides(after.node(name)) {
+            turned.insert(name);
         }
-        let mut each = Some(name);
-        while let Some(name) = each.filter(|name| name.is_at_or_below(before.apex().as_ref())) {
-            if !names.insert(name.to_owned()) {
+        for above in upwards(name, apex) {
+            if !names.insert(above.to_owned()) {
                 break;
             }
-            each = name.parent();
         }
     }
+    if !turned.is_empty() {
+        // One look at every name, however many delegations came or went.
+        let all = before.nodes().chain(after.nodes()).map(Node::name);
+        let below = all.filter(|name| upwards(*name, apex).skip(1).any(|above| turned.contains(&above)));
+        names.extend(below.map(NameRef::to_owned));
+    }
     names
+}
+
+/// A name and those above it, up to the apex.
+fn upwards<'n>(name: NameRef<'n>, apex: NameRef<'_>) -> impl Iterator<Item = NameRef<'n>> {
+    std::iter::successors(Some(name), |name| name.parent()).take_while(move |name| name.is_at_or_below(apex))
 }
 
 fn standing(zone: &Zone, name: NameRef<'_>) -> Standing {

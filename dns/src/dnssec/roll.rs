@@ -19,6 +19,10 @@ pub const PROPAGATION_SECS: u64 = 3600;
 /// How long caches may keep the parent's digest of a retired key, in seconds: the usual TTL there is a day at most.
 const PARENT_TTL: u64 = 86_400;
 
+/// How often the stage of a retired key is written down again while there are signatures by it, in seconds: much less than
+/// [`PROPAGATION_SECS`], and seldom enough for signatures to be renewed in between.
+const NOTE_EVERY: u64 = 300;
+
 /// The keys of a zone, in the order they were made.
 #[derive(Debug)]
 pub struct KeySet {
@@ -111,8 +115,11 @@ impl KeySet {
             Input::Made(role, secret) => {
                 let is_first = !self.keys.iter().any(|key| key.role() == role);
                 let stage = if is_first { Stage::Active(now_secs) } else { Stage::Published(now_secs) };
-                self.keys.push(ZoneKey::new(role, self.algorithm, secret, stage)?);
-                out.push(Effect::Changed);
+                let key = ZoneKey::new(role, self.algorithm, secret, stage)?;
+                // Signatures and the parent name keys by their tags, which must tell ours apart.
+                let is_taken = self.keys.iter().any(|other| other.tag() == key.tag());
+                out.push(if is_taken { Effect::Make(role) } else { Effect::Changed });
+                self.keys.extend(Some(key).filter(|_| !is_taken));
             }
             Input::DsSeen(tag) => {
                 let seen = |key: &ZoneKey| key.tag() == tag && matches!(key.stage(), Stage::Ready(_));
@@ -129,21 +136,6 @@ impl KeySet {
             }
         }
         Ok(())
-    }
-
-    /// When to call [`KeySet::step`] with a tick at the latest, in seconds since 1970; nothing while nothing will change by
-    /// time alone.
-    pub fn deadline(&self) -> Option<u64> {
-        let published = u64::from(KEY_TTL) + PROPAGATION_SECS;
-        let due = self.keys.iter().filter_map(|key| match (key.role(), key.stage()) {
-            (_, Stage::Published(since)) => Some(since + published),
-            (_, Stage::Retired(since)) => Some(since + PROPAGATION_SECS),
-            (Role::ZoneSigning, Stage::Active(since)) => {
-                self.roll_after.map(|age| since + age.saturating_sub(published))
-            }
-            (Role::KeySigning, Stage::Active(_)) | (_, Stage::Ready(_)) => None,
-        });
-        due.min()
     }
 
     fn tick(&mut self, now: u64, facts: &Facts, out: &mut Vec<Effect>) {
@@ -163,6 +155,13 @@ impl KeySet {
                 }
                 (Role::ZoneSigning, Stage::Published(since)) if now >= since + published && self.is_over(now) => {
                     self.take_over(at, now);
+                    changed = true;
+                }
+                // Caches may have what it signed until now for as long as if it had retired now.
+                (Role::ZoneSigning, Stage::Retired(since))
+                    if now >= since + NOTE_EVERY && facts.signed_by.contains(&key.tag()) =>
+                {
+                    self.keys[at].set_stage(Stage::Retired(now));
                     changed = true;
                 }
                 (Role::ZoneSigning, Stage::Active(since)) => {

@@ -19,6 +19,7 @@ const DAY: u64 = 86_400;
 const ALGORITHM: usize = 2;
 const ORIGINAL_TTL: usize = 4;
 const EXPIRATION: usize = 8;
+const INCEPTION: usize = 12;
 const TAG: usize = 16;
 
 /// The data of an RRSIG record for `set` of `owner`.
@@ -45,14 +46,16 @@ pub(super) fn make(
     Ok(data.into())
 }
 
-/// Whether a signature is by this key, for a set with this TTL, and will be good for a while.
+/// Whether a signature is by this key, for a set with this TTL, is good and will be for a while. One made while the clock
+/// was ahead is not good yet.
 pub(super) fn is_good(rdata: &[u8], key: &ZoneKey, ttl: u32, now_secs: u64) -> bool {
     let field = |at: usize| rdata.get(at..at + 4).and_then(|octets| octets.try_into().ok()).map(u32::from_be_bytes);
-    let left = field(EXPIRATION).map(|ends| i64::from(ends.wrapping_sub(now_secs as u32) as i32));
+    let until = |at: usize| field(at).map(|time| i64::from(time.wrapping_sub(now_secs as u32).cast_signed()));
     rdata.get(ALGORITHM) == Some(&key.algorithm_number())
         && tag(rdata) == Some(key.tag())
         && field(ORIGINAL_TTL) == Some(ttl)
-        && left.is_some_and(|left| left >= RENEW as i64)
+        && until(INCEPTION).is_some_and(|wait| wait <= 0)
+        && until(EXPIRATION).is_some_and(|left| left >= RENEW as i64)
 }
 
 /// The tag of the key that a signature is by.

@@ -285,6 +285,60 @@ fn a_zone_signing_key_rolls_without_a_gap() {
 }
 
 #[test]
+fn a_retired_key_stays_until_caches_have_lost_its_last_signature() {
+    let mut signer = signer(false, SigningAlgorithm::Ed25519);
+    let keys = signer.keys_mut();
+    let old = keys.signing(Rtype::A).next().expect("a key").tag();
+    for day in 1..=31 {
+        step(keys, NOW + day * DAY, Input::Tick(Facts { max_ttl: 300, signed_by: BTreeSet::from([old]) }));
+    }
+    assert_ne!(keys.signing(Rtype::A).next().expect("a key").tag(), old);
+    // The server was down, or is slow: days later there are signatures by the old key, and caches that fetch them.
+    let late = NOW + 40 * DAY;
+    let has_old = |keys: &KeySet| keys.iter().any(|key| key.tag() == old);
+    let in_use = Facts { max_ttl: 86_400, signed_by: BTreeSet::from([old]) };
+    assert_eq!(step(keys, late, Input::Tick(in_use.clone())), 1);
+    assert_eq!(step(keys, late + 100, Input::Tick(in_use)), 0, "once in a while");
+    let gone = Facts { max_ttl: 86_400, signed_by: BTreeSet::new() };
+    for (after, stays) in [(600, true), (DAY + 3599, true), (DAY + 3600, false)] {
+        step(keys, late + after, Input::Tick(gone.clone()));
+        assert_eq!(has_old(keys), stays, "{after}");
+    }
+}
+
+#[test]
+fn no_two_keys_have_one_tag() {
+    let settings = settings(false, SigningAlgorithm::Ed25519);
+    let mut keys = KeySet::new(&settings, Vec::new());
+    let mut tags = std::collections::BTreeMap::new();
+    // Some three hundred are enough for two of one tag.
+    let [first, second] = loop {
+        let secret = ZoneKey::generate(SigningAlgorithm::Ed25519).expect("a secret");
+        let key = ZoneKey::new(Role::ZoneSigning, SigningAlgorithm::Ed25519, secret.clone(), Stage::Active(NOW));
+        if let Some(other) = tags.insert(key.expect("a key").tag(), secret.clone()) {
+            break [other, secret];
+        }
+    };
+    let mut effects = Vec::new();
+    keys.step(NOW, Input::Made(Role::ZoneSigning, first), &mut effects).expect("a key");
+    keys.step(NOW, Input::Made(Role::ZoneSigning, second), &mut effects).expect("a key");
+    assert_eq!(effects, [Effect::Changed, Effect::Make(Role::ZoneSigning)]);
+    assert_eq!(keys.iter().count(), 1);
+}
+
+#[test]
+fn a_signature_from_the_future_is_made_again() {
+    let signer = signer(false, SigningAlgorithm::Ed25519);
+    let (zone, _) = signed(&signer, &plain(), NOW + 3 * DAY, |_| ());
+    let edit = signer.renew(&zone, NOW, 1000).expect("looked").expect("the clock was three days ahead");
+    let (zone, change) = edit.finish().expect("a zone");
+    assert!(change.added.len() > 10);
+    assert!(signer.renew(&zone, NOW, 1000).expect("looked").is_none());
+    let back = signer.renew(&zone, NOW - 1800, 1000).expect("looked");
+    assert!(back.is_none(), "clocks are a little off");
+}
+
+#[test]
 fn a_key_signing_key_waits_for_the_parent() {
     let mut signer = signer(false, SigningAlgorithm::EcdsaP256);
     let first = signer.keys().announced()[0].tag();
@@ -292,7 +346,8 @@ fn a_key_signing_key_waits_for_the_parent() {
     assert_eq!(step(keys, NOW, Input::RollKeySigning), 1);
     assert_eq!(step(keys, NOW, Input::RollKeySigning), 0, "one at a time");
     assert_eq!(keys.announced().iter().map(|key| key.tag()).collect::<Vec<_>>(), [first]);
-    assert_eq!(keys.deadline(), Some(NOW + 7200));
+    step(keys, NOW + 7199, Input::Tick(Facts::default()));
+    assert_eq!(keys.announced()[0].tag(), first);
     step(keys, NOW + 7200, Input::Tick(Facts::default()));
     let next = keys.announced()[0].tag();
     assert_ne!(next, first);
