@@ -12,6 +12,7 @@
 //! ```
 
 use crate::name::Name;
+use crate::rdata::is_same;
 use crate::record::{Record, Rtype};
 use crate::wire::{CLASS_IN, Message, RawRecord, Rcode, Section, WireError};
 use crate::zone::{Change, Edit, Serial, Soa, Zone, ZoneError};
@@ -182,7 +183,7 @@ impl Incoming {
         let (next, received) = match (std::mem::replace(&mut self.state, State::Done), soa) {
             (State::Begin, Some(serial)) => (State::Opened(record, serial), None),
             (State::Begin, None) => return Err(TransferError::NoSoa(self.apex.clone())),
-            (State::Opened(newest, _), Some(serial)) if self.is_mine(serial) && newest.rdata != record.rdata => {
+            (State::Opened(newest, _), Some(serial)) if self.is_mine(serial) && !is_start(&newest, &record) => {
                 let zone = self.have.take().ok_or(TransferError::Trailing)?;
                 let differences = Differences { newest, changes: Vec::new(), zone };
                 (State::Removing(differences, begun(record)), None)
@@ -232,7 +233,7 @@ impl Differences {
         self.zone = zone;
         self.changes.push(change);
         let is_newest = change_ends(&self.changes, &self.newest);
-        if is_newest && record.rdata == self.newest.rdata {
+        if is_newest && is_start(&self.newest, &record) {
             return Ok((State::Done, Some(Received::Changes(self.changes, self.zone))));
         }
         if is_newest {
@@ -244,7 +245,7 @@ impl Differences {
 
 /// Adds a record of the whole zone, or ends it.
 fn whole(newest: Record, mut edit: Box<Edit>, record: Record) -> Result<(State, Option<Received>), TransferError> {
-    if record.rtype == Rtype::SOA && record.rdata == newest.rdata && record.name == newest.name {
+    if is_start(&newest, &record) {
         let (zone, _) = edit.finish()?;
         return Ok((State::Done, Some(Received::Whole(zone))));
     }
@@ -259,7 +260,12 @@ fn begun(soa: Record) -> Change {
 
 /// Whether the last change leads to the newest version.
 fn change_ends(changes: &[Change], newest: &Record) -> bool {
-    changes.last().and_then(|change| change.added.first()).is_some_and(|soa| soa.rdata == newest.rdata)
+    changes.last().and_then(|change| change.added.first()).is_some_and(|soa| is_start(newest, soa))
+}
+
+/// Whether a record is the same start of authority. A primary that compresses names sends them in the case of others.
+fn is_start(newest: &Record, record: &Record) -> bool {
+    record.rtype == Rtype::SOA && record.name == newest.name && is_same(Rtype::SOA, &record.rdata, &newest.rdata)
 }
 
 fn owned(raw: &RawRecord<'_>) -> Result<Record, TransferError> {

@@ -219,6 +219,13 @@ fn each_legal_shape_is_read() {
     }
     // Condensed into one step.
     assert_eq!(has(since(&[&[soa(3), soa(1), x.clone(), soa(3), y.clone(), soa(3)]]), false), expected);
+    // The start of authority in the case of other names, as primaries send it that compress without looking at the case.
+    let loud = Soa { serial: Serial(3), ..Soa::read(&soa(3).rdata).expect("data") };
+    let [loud, low] = ["NS.Test", "ns.test"]
+        .map(|primary| Record { rdata: Soa { primary: name(primary), ..loud.clone() }.write(), ..soa(3) });
+    assert!(matches!(whole(&[&[loud.clone(), ns.clone(), low.clone()]]), Ok(Received::Whole(_))));
+    let received = since(&[&[loud.clone(), soa(1), x.clone(), low.clone(), y.clone(), loud.clone()]]);
+    assert!(matches!(received, Ok(Received::Changes(..))), "{received:?}");
     // A record that is removed and added again.
     let received = since(&[&[soa(3), soa(1), x.clone(), soa(3), x.clone(), soa(3)]]);
     assert_eq!(has(received, false), sorted(&zone(3, &[x])));
