@@ -16,6 +16,8 @@ use crate::settings::{Dnssec, SigningAlgorithm};
 
 /// How long a change of the zone may take to reach every secondary, in seconds.
 pub const PROPAGATION_SECS: u64 = 3600;
+/// How long a key is in the zone before every cache knows it, in seconds.
+const PUBLISHED: u64 = KEY_TTL as u64 + PROPAGATION_SECS;
 /// How long caches may keep the parent's digest of a retired key, in seconds: the usual TTL there is a day at most.
 const PARENT_TTL: u64 = 86_400;
 
@@ -138,22 +140,41 @@ impl KeySet {
         Ok(())
     }
 
+    /// When a key goes on by time alone, in seconds since 1970, at the earliest: a retired one waits longer while there are
+    /// signatures by it. Nothing when no key does.
+    pub fn deadline(&self) -> Option<u64> {
+        let is_signing = |key: &&ZoneKey| key.role() == Role::ZoneSigning;
+        let rolls_at = self.keys.iter().filter(is_signing).find_map(|key| match (key.stage(), self.roll_after) {
+            (Stage::Active(since), Some(age)) => Some(since.saturating_add(age)),
+            _ => None,
+        });
+        let has_next = self.keys.iter().filter(is_signing).any(|key| matches!(key.stage(), Stage::Published(_)));
+        let due = self.keys.iter().filter_map(|key| match (key.role(), key.stage()) {
+            (Role::KeySigning, Stage::Published(since)) => Some(since + PUBLISHED),
+            (Role::ZoneSigning, Stage::Published(since)) => rolls_at.map(|at| at.max(since + PUBLISHED)),
+            (Role::ZoneSigning, Stage::Active(_)) if !has_next => rolls_at.map(|at| at.saturating_sub(PUBLISHED)),
+            (Role::KeySigning, Stage::Retired(since)) => Some(since + PARENT_TTL + PROPAGATION_SECS),
+            (Role::ZoneSigning, Stage::Retired(since)) => Some(since + PROPAGATION_SECS),
+            (_, Stage::Active(_) | Stage::Ready(_)) => None,
+        });
+        due.min()
+    }
+
     fn tick(&mut self, now: u64, facts: &Facts, out: &mut Vec<Effect>) {
         for role in [Role::KeySigning, Role::ZoneSigning] {
             if !self.keys.iter().any(|key| key.role() == role) {
                 out.push(Effect::Make(role));
             }
         }
-        let published = u64::from(KEY_TTL) + PROPAGATION_SECS;
         let mut changed = false;
         for at in 0..self.keys.len() {
             let key = &self.keys[at];
             match (key.role(), key.stage()) {
-                (Role::KeySigning, Stage::Published(since)) if now >= since + published => {
+                (Role::KeySigning, Stage::Published(since)) if now >= since + PUBLISHED => {
                     self.keys[at].set_stage(Stage::Ready(now));
                     changed = true;
                 }
-                (Role::ZoneSigning, Stage::Published(since)) if now >= since + published && self.is_over(now) => {
+                (Role::ZoneSigning, Stage::Published(since)) if now >= since + PUBLISHED && self.is_over(now) => {
                     self.take_over(at, now);
                     changed = true;
                 }
@@ -169,7 +190,9 @@ impl KeySet {
                         .keys
                         .iter()
                         .any(|key| key.role() == Role::ZoneSigning && matches!(key.stage(), Stage::Published(_)));
-                    if !next && self.roll_after.is_some_and(|age| now >= since + age.saturating_sub(published)) {
+                    if !next
+                        && self.roll_after.is_some_and(|age| now >= since.saturating_add(age.saturating_sub(PUBLISHED)))
+                    {
                         out.push(Effect::Make(Role::ZoneSigning));
                     }
                 }
@@ -186,7 +209,9 @@ impl KeySet {
     /// Whether the active zone-signing key has signed long enough.
     fn is_over(&self, now: u64) -> bool {
         let over = |key: &ZoneKey| match (key.role(), key.stage()) {
-            (Role::ZoneSigning, Stage::Active(since)) => self.roll_after.is_some_and(|age| now >= since + age),
+            (Role::ZoneSigning, Stage::Active(since)) => {
+                self.roll_after.is_some_and(|age| now >= since.saturating_add(age))
+            }
             _ => false,
         };
         self.keys.iter().any(over)

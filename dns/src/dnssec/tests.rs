@@ -259,7 +259,9 @@ fn a_zone_signing_key_rolls_without_a_gap() {
         let signed_by = zone.all_nodes().flat_map(|n| n.entries()).filter_map(|e| e.signatures.as_deref());
         let signed_by = signed_by.flat_map(RecordSet::rdata).map(|rdata| u16::from_be_bytes([rdata[16], rdata[17]]));
         let facts = Facts { max_ttl: 300, signed_by: signed_by.collect() };
-        step(signer.keys_mut(), now, Input::Tick(facts));
+        let due = signer.keys().deadline();
+        let has_changed = step(signer.keys_mut(), now, Input::Tick(facts)) > 0;
+        assert!(!has_changed || due.is_some_and(|due| due <= now && now < due + 3600), "{now} {due:?}");
         (zone, _) = signed(&signer, &zone, now, |_| ());
         if let Some(edit) = signer.renew(&zone, now, 100).expect("looked") {
             zone = edit.finish().expect("a zone").0;
@@ -346,6 +348,7 @@ fn a_key_signing_key_waits_for_the_parent() {
     assert_eq!(step(keys, NOW, Input::RollKeySigning), 1);
     assert_eq!(step(keys, NOW, Input::RollKeySigning), 0, "one at a time");
     assert_eq!(keys.announced().iter().map(|key| key.tag()).collect::<Vec<_>>(), [first]);
+    assert_eq!(keys.deadline(), Some(NOW + 7200));
     step(keys, NOW + 7199, Input::Tick(Facts::default()));
     assert_eq!(keys.announced()[0].tag(), first);
     step(keys, NOW + 7200, Input::Tick(Facts::default()));
