@@ -1,6 +1,6 @@
 //! Names in canonical order, copied on write by part.
 //!
-//! A list of runs, each a sorted list of at most [`RUN_LEN`] names: a copy shares the runs, a write copies one.
+//! A list of runs, each a sorted list of at most [`RUN_LEN`] names: a copy shares all, a write copies the list and one run.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::name::{Name, NameRef};
 const RUN_LEN: usize = 512;
 
 #[derive(Clone, Default)]
-pub(super) struct Chain(Vec<Arc<Vec<Name>>>);
+pub(super) struct Chain(Arc<Vec<Arc<Vec<Name>>>>);
 
 impl Chain {
     pub(super) fn is_empty(&self) -> bool {
@@ -49,29 +49,26 @@ impl Chain {
     }
 
     pub(super) fn insert(&mut self, name: &Name) {
-        let run = self.0.partition_point(|run| run[0] <= *name).saturating_sub(1);
-        let Some(place) = self.0.get_mut(run) else {
-            self.0.push(Arc::new(vec![name.clone()]));
-            return;
-        };
-        let names = Arc::make_mut(place);
-        if let Err(at) = names.binary_search(name) {
-            names.insert(at, name.clone());
-        }
+        let at = self.0.partition_point(|run| run[0] <= *name).saturating_sub(1);
+        let Err(place) = self.0.get(at).map_or(Err(0), |run| run.binary_search(name)) else { return };
+        let runs = Arc::make_mut(&mut self.0);
+        let Some(run) = runs.get_mut(at) else { return runs.push(Arc::new(vec![name.clone()])) };
+        let names = Arc::make_mut(run);
+        names.insert(place, name.clone());
         if names.len() > RUN_LEN {
             let tail = names.split_off(RUN_LEN / 2);
-            self.0.insert(run + 1, Arc::new(tail));
+            runs.insert(at + 1, Arc::new(tail));
         }
     }
 
     pub(super) fn remove(&mut self, name: &Name) {
-        let Some(run) = self.0.partition_point(|run| run[0] <= *name).checked_sub(1) else { return };
-        if let Ok(at) = self.0[run].binary_search(name) {
-            let names = Arc::make_mut(&mut self.0[run]);
-            names.remove(at);
-            if names.is_empty() {
-                self.0.remove(run);
-            }
+        let Some(at) = self.0.partition_point(|run| run[0] <= *name).checked_sub(1) else { return };
+        let Ok(place) = self.0[at].binary_search(name) else { return };
+        let runs = Arc::make_mut(&mut self.0);
+        let names = Arc::make_mut(&mut runs[at]);
+        names.remove(place);
+        if names.is_empty() {
+            runs.remove(at);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The names of a zone, found by hash, copied on write by part.
 //!
-//! The nodes are spread over a power of two of shards. A copy of the table shares all of them; a write copies the one
-//! shard it falls into, if it is shared. So a new version of a zone of a million names costs one copy of a list of shards
-//! and a few hundred pointers for each name that changed.
+//! The nodes are spread over a power of two of shards, and these over groups. A copy of the table shares all of them; a
+//! write copies the one group and the one shard it falls into, if they are shared. So a new version of a zone of a million
+//! names costs a copy of a list of groups and a few hundred pointers for each name that changed.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -15,21 +15,25 @@ use crate::name::{MAX_LEN, NameRef};
 
 /// Nodes a shard has on average when the table grows: what one write copies.
 const SHARD_LEN: usize = 256;
+/// Shards of a group at most: a zone of a million names has about as many groups.
+const GROUP_LEN: usize = 64;
 /// The bits of the hash that choose the shard begin here: the lowest and the highest choose the place within it.
 const SHARD_SHIFT: u32 = 24;
 
 #[derive(Clone)]
 pub(super) struct Table {
-    shards: Vec<Arc<Shard>>,
+    /// All of one length; more than one when they are full.
+    groups: Vec<Arc<Group>>,
     len: usize,
     hasher: RandomState,
 }
 
+type Group = Vec<Arc<Shard>>;
 type Shard = HashTable<Arc<Node>>;
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { shards: vec![Arc::default()], len: 0, hasher: RandomState::default() }
+        Self { groups: groups(vec![Shard::default()]), len: 0, hasher: RandomState::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,18 +42,17 @@ impl Table {
 
     pub(super) fn get(&self, name: NameRef<'_>) -> Option<&Node> {
         let hash = self.hash(name);
-        self.shards[self.shard(hash)].find(hash, |node| node.name() == name).map(Arc::as_ref)
+        self.shard(hash).find(hash, |node| node.name() == name).map(Arc::as_ref)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
-        self.shards.iter().flat_map(|shard| shard.iter()).map(Arc::as_ref)
+        self.shards().flat_map(|shard| shard.iter()).map(Arc::as_ref)
     }
 
     /// Puts a node in the place of the one with its name, if any.
     pub(super) fn put(&mut self, node: Node) {
         let hash = self.hash(node.name());
-        let shard = self.shard(hash);
-        let shard = Arc::make_mut(&mut self.shards[shard]);
+        let shard = shard_mut(&mut self.groups, hash);
         if let Some(place) = shard.find_mut(hash, |other| other.name() == node.name()) {
             *place = Arc::new(node);
             return;
@@ -57,7 +60,7 @@ impl Table {
         let hasher = &self.hasher;
         shard.insert_unique(hash, Arc::new(node), |node| hash_of(hasher, node.name()));
         self.len += 1;
-        if self.len > self.shards.len() * SHARD_LEN {
+        if self.len > self.shard_count() * SHARD_LEN {
             self.grow();
         }
     }
@@ -65,18 +68,16 @@ impl Table {
     /// Changes the node of a name, if there is one: in its place when no other zone has it.
     pub(super) fn change(&mut self, name: NameRef<'_>, change: impl FnOnce(&mut Node)) -> bool {
         let hash = self.hash(name);
-        let shard = self.shard(hash);
-        if self.shards[shard].find(hash, |node| node.name() == name).is_none() {
+        if self.shard(hash).find(hash, |node| node.name() == name).is_none() {
             return false;
         }
-        let node = Arc::make_mut(&mut self.shards[shard]).find_mut(hash, |node| node.name() == name);
+        let node = shard_mut(&mut self.groups, hash).find_mut(hash, |node| node.name() == name);
         node.map(|node| change(Arc::make_mut(node))).is_some()
     }
 
     pub(super) fn remove(&mut self, name: NameRef<'_>) {
         let hash = self.hash(name);
-        let shard = self.shard(hash);
-        if let Ok(entry) = Arc::make_mut(&mut self.shards[shard]).find_entry(hash, |node| node.name() == name) {
+        if let Ok(entry) = shard_mut(&mut self.groups, hash).find_entry(hash, |node| node.name() == name) {
             entry.remove();
             self.len -= 1;
         }
@@ -84,25 +85,57 @@ impl Table {
 
     /// Spreads the nodes over four times the shards.
     fn grow(&mut self) {
-        let mut larger =
-            Self { shards: vec![Arc::default(); self.shards.len() * 4], len: self.len, hasher: self.hasher.clone() };
-        for node in self.shards.iter().flat_map(|shard| shard.iter()) {
-            let hash = larger.hash(node.name());
-            let shard = larger.shard(hash);
-            let hasher = &self.hasher;
-            let shard = Arc::make_mut(&mut larger.shards[shard]);
-            shard.insert_unique(hash, node.clone(), |node| hash_of(hasher, node.name()));
+        let mut shards = vec![Shard::default(); self.shard_count() * 4];
+        let last = shards.len() - 1;
+        for node in self.shards().flat_map(|shard| shard.iter()) {
+            let hash = self.hash(node.name());
+            let shard = &mut shards[number(hash) & last];
+            shard.insert_unique(hash, node.clone(), |node| self.hash(node.name()));
         }
-        *self = larger;
+        self.groups = groups(shards);
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.groups.iter().flat_map(|group| group.iter()).map(Arc::as_ref)
+    }
+
+    fn shard_count(&self) -> usize {
+        self.groups.iter().map(|group| group.len()).sum()
+    }
+
+    fn shard(&self, hash: u64) -> &Shard {
+        let (group, shard) = place(&self.groups, hash);
+        &self.groups[group][shard]
     }
 
     fn hash(&self, name: NameRef<'_>) -> u64 {
         hash_of(&self.hasher, name)
     }
+}
 
-    fn shard(&self, hash: u64) -> usize {
-        (hash >> SHARD_SHIFT) as usize & (self.shards.len() - 1)
-    }
+/// The shards, in groups.
+fn groups(shards: Vec<Shard>) -> Vec<Arc<Group>> {
+    let mut shards = shards.into_iter().map(Arc::new).peekable();
+    let groups = std::iter::from_fn(|| shards.peek().is_some().then(|| shards.by_ref().take(GROUP_LEN).collect()));
+    groups.map(Arc::new).collect()
+}
+
+/// The shard for a hash, as nobody else has it.
+fn shard_mut(groups: &mut [Arc<Group>], hash: u64) -> &mut Shard {
+    let (group, shard) = place(groups, hash);
+    Arc::make_mut(&mut Arc::make_mut(&mut groups[group])[shard])
+}
+
+/// The group and the shard in it for a hash.
+fn place(groups: &[Arc<Group>], hash: u64) -> (usize, usize) {
+    let (number, len) = (number(hash), groups[0].len());
+    // Both are powers of two.
+    (number / len & (groups.len() - 1), number & (len - 1))
+}
+
+/// The part of a hash that chooses the shard.
+fn number(hash: u64) -> usize {
+    (hash >> SHARD_SHIFT) as usize
 }
 
 fn hash_of(hasher: &RandomState, name: NameRef<'_>) -> u64 {
