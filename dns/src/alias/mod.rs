@@ -101,11 +101,17 @@ impl Family {
 }
 
 impl Targets {
-    /// Has exactly these targets from now on. What is known of those that stay is kept.
-    pub fn set(&mut self, targets: impl IntoIterator<Item = Name>) {
+    /// Has exactly these targets from now on. What is known of those that stay is kept and lent again: there may be new
+    /// aliases of them, and they are not asked for before their time.
+    pub fn set(&mut self, targets: impl IntoIterator<Item = Name>, out: &mut Vec<Effect>) {
         let mut old = std::mem::take(&mut self.0);
         let keys = targets.into_iter().flat_map(|target| Family::ALL.map(|family| (target.clone(), family)));
         self.0 = keys.map(|key| (key.clone(), old.remove(&key).unwrap_or_default())).collect();
+        let known = self.0.iter().filter_map(|((target, family), state)| {
+            let (addresses, until) = state.lent.clone()?;
+            Some(Effect::Lend(Loan { target: target.clone(), family: *family, addresses, until }))
+        });
+        out.extend(known);
     }
 
     /// Appends the questions that are due.
@@ -142,14 +148,6 @@ impl Targets {
             }
             Answer::Failed => target.fail(now_secs, name, family, out),
         }
-    }
-
-    /// What is lent now: for a zone that has just been loaded.
-    pub fn loans(&self) -> impl Iterator<Item = Loan> + '_ {
-        self.0.iter().filter_map(|((target, family), state)| {
-            let (addresses, until) = state.lent.clone()?;
-            Some(Loan { target: target.clone(), family: *family, addresses, until })
-        })
     }
 
     /// When to call [`Targets::tick`] next, in seconds since 1970.

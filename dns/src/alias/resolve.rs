@@ -66,7 +66,7 @@ pub async fn run(resolver: TokioResolver, mut wanted: watch::Receiver<BTreeSet<N
     let mut asked = JoinSet::new();
     let mut waiting = Vec::new();
     let mut effects = Vec::new();
-    targets.set(wanted.borrow_and_update().iter().cloned());
+    targets.set(wanted.borrow_and_update().iter().cloned(), &mut effects);
     loop {
         targets.tick(clock::wall_secs(), &mut effects);
         for effect in effects.drain(..) {
@@ -103,7 +103,7 @@ pub async fn run(resolver: TokioResolver, mut wanted: watch::Receiver<BTreeSet<N
                 if changed.is_err() {
                     return;
                 }
-                targets.set(wanted.borrow_and_update().iter().cloned());
+                targets.set(wanted.borrow_and_update().iter().cloned(), &mut effects);
             }
             () = tokio::time::sleep(wait) => {}
         }
@@ -113,11 +113,7 @@ pub async fn run(resolver: TokioResolver, mut wanted: watch::Receiver<BTreeSet<N
 /// Asks for the addresses of one family.
 pub async fn ask(resolver: &TokioResolver, name: NameRef<'_>, family: Family) -> Answer {
     let Ok(name) = TheirName::read(&mut BinDecoder::new(name.wire())) else { return Answer::Failed };
-    let rtype = match family {
-        Family::V4 => RecordType::A,
-        Family::V6 => RecordType::AAAA,
-    };
-    match resolver.lookup(name, rtype).await {
+    match resolver.lookup(name, RecordType::from(family.rtype().0)).await {
         Ok(found) => {
             // The way there may be aliases, too, which may be short-lived.
             let ttl = found.answers().iter().map(|record| record.ttl).min().unwrap_or(NO_TTL);
