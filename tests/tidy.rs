@@ -48,7 +48,7 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     ("sign", &["name", "rdata", "record", "settings", "wire"]),
     ("update", &["name", "rdata", "record", "settings", "wire", "zone"]),
     ("dnssec", &["name", "rdata", "record", "settings", "zone"]),
-    ("journal", &["name", "rdata", "record", "zone"]),
+    ("journal", &["clock", "name", "rdata", "record", "zone"]),
     ("transfer", &["name", "rdata", "record", "settings", "wire", "zone"]),
     ("client", &["clock", "name", "rdata", "record", "settings", "sign", "transfer", "update", "wire", "zone"]),
     ("upstream", &["settings"]),

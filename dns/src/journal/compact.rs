@@ -2,6 +2,7 @@
 //!
 //! A [`Compaction`] is a value with all it needs, so that it runs on another thread while batches go on being appended
 //! to the old file; [`Journal::replace`] then copies those over. Whatever fails on the way, the old file stays the journal.
+//! Where there is none yet, the file is prepared in the same way, and [`Journal::begin`] makes it the first one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use super::disk::{CURRENT, NEXT, Trouble};
 use super::format::{self, FRAME_HEAD, Frame};
 use super::{File, Files, Item, Journal, State};
+use crate::clock;
 use crate::name::Name;
 
 /// A frame of a snapshot ends when it has this many octets.
@@ -26,11 +28,17 @@ pub(super) struct Written {
 
 /// A snapshot to be written.
 pub struct Compaction {
+    place: Place,
+    state: State,
+    /// Nothing when there is no file yet.
+    old: Option<Old>,
+}
+
+/// Where a snapshot is written.
+struct Place {
     files: Arc<dyn Files>,
     folder: PathBuf,
     apex: Name,
-    state: State,
-    old: Old,
 }
 
 /// The file that a snapshot is to replace.
@@ -43,33 +51,55 @@ struct Old {
 
 /// A snapshot that was written.
 pub struct Ready {
+    place: Place,
     written: Written,
-    old: Old,
+    old: Option<Old>,
 }
 
 impl Compaction {
+    /// What will be the first journal of a zone that says `state` as long as it has none.
+    pub fn first(files: Arc<dyn Files>, folder: &Path, apex: &Name, state: &State) -> Self {
+        let place = Place { files, folder: folder.to_owned(), apex: apex.clone() };
+        Self { place, state: state.clone(), old: None }
+    }
+
     /// Writes the snapshot; takes long for a large zone.
     ///
     /// # Errors
     /// Those of the disk; the journal is as it was.
     pub fn run(self) -> io::Result<Ready> {
-        let mut written = write(self.files.as_ref(), &self.folder.join(NEXT), &self.apex, &self.state)?;
+        let Self { place, state, old } = self;
+        if old.is_none() {
+            place.files.make_folder(&place.folder)?;
+        }
+        let mut written = write(place.files.as_ref(), &place.folder.join(NEXT), &place.apex, &state)?;
         // The bulk of the work for the disk, before anybody waits for it.
         written.file.sync()?;
-        Ok(Ready { written, old: self.old })
+        Ok(Ready { place, written, old })
     }
 }
 
 impl Journal {
     /// Begins a compaction; `state` is what the journal says now.
     pub fn compaction(&self, state: &State) -> Compaction {
-        Compaction {
-            files: self.files.clone(),
-            folder: self.folder.clone(),
-            apex: self.apex.clone(),
-            state: state.clone(),
-            old: Old { salt: self.written.salt, upto: self.written.end },
-        }
+        let old = Old { salt: self.written.salt, upto: self.written.end };
+        let place = Place { files: self.files.clone(), folder: self.folder.clone(), apex: self.apex.clone() };
+        Compaction { place, state: state.clone(), old: Some(old) }
+    }
+
+    /// Makes a snapshot that was written for this the first journal of its zone. It is on the disk with the first batch.
+    ///
+    /// # Errors
+    /// Those of the disk, or when the snapshot is to replace a journal; there may be a journal then, which says nothing
+    /// but the snapshot.
+    pub fn begin(ready: Ready) -> io::Result<Self> {
+        let Ready { place: Place { files, folder, apex }, written, old: None } = ready else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        files.rename(&folder.join(NEXT), &folder.join(CURRENT))?;
+        let base = written.end;
+        // Mended by the first batch.
+        Ok(Self { files, folder, apex, written, base, trouble: Some(Trouble::Folder) })
     }
 
     /// Puts the new file in the place of this journal's, after what was appended meanwhile has been copied.
@@ -78,10 +108,10 @@ impl Journal {
     /// Those of the disk, or when this is another journal than the compaction began with; nothing that was acknowledged
     /// is lost, and the journal can be appended to.
     pub fn replace(&mut self, ready: Ready) -> io::Result<()> {
-        let Ready { mut written, old: Old { salt, upto } } = ready;
-        if salt != self.written.salt {
+        let Ready { mut written, old, .. } = ready;
+        let Some(Old { upto, .. }) = old.filter(|old| old.salt == self.written.salt) else {
             return Err(io::ErrorKind::InvalidInput.into());
-        }
+        };
         let base = written.end;
         self.copy(upto, &mut written)?;
         written.file.sync()?;
@@ -125,7 +155,7 @@ impl Written {
 /// Writes a file that says `state`, not synced and under its temporary name.
 pub(super) fn write(files: &dyn Files, path: &Path, apex: &Name, state: &State) -> io::Result<Written> {
     let mut file = files.create(path)?;
-    let salt = salt()?;
+    let salt = u64::from_ne_bytes(clock::seed());
     let header = format::header(apex.as_ref(), salt);
     file.write_at(0, &header)?;
     let mut out =
@@ -165,11 +195,4 @@ impl Snapshot {
         }
         self.written.put(std::mem::replace(&mut self.frame, Frame::new()))
     }
-}
-
-/// A salt for a new file. It need not be secret from the machine itself, so it is never waited for.
-fn salt() -> io::Result<u64> {
-    let mut octets = [0; 8];
-    rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::INSECURE)?;
-    Ok(u64::from_ne_bytes(octets))
 }

@@ -8,7 +8,7 @@ use super::compact::{self, Written};
 use super::format::{self, FRAME_HEAD, Frame, MAX_HEADER, MAX_PAYLOAD, Stored};
 use super::{Damage, File, Files, Item, OpenError, State};
 use crate::name::{MAX_LEN, Name};
-use crate::zone::{Builder, Change};
+use crate::zone::{Builder, Change, Edit};
 
 /// The file that counts.
 pub(super) const CURRENT: &str = "journal";
@@ -20,6 +20,8 @@ pub(super) const WHOLE: &str = "journal.whole";
 const LARGE: usize = 16 << 20;
 /// A log is never thought long below this size: a new snapshot costs three syncs.
 const MIN_LOG: u64 = 4 << 20;
+/// Records that are changed in the log before they are put into the zone.
+const MAX_EDIT: usize = 10_000;
 /// Octets that the search for a good entry behind a damaged one hashes before it takes the file for damaged.
 const MAX_SEARCH: usize = 1 << 30;
 
@@ -71,9 +73,9 @@ impl Journal {
     pub fn open(files: Arc<dyn Files>, folder: &Path, apex: &Name) -> Result<Option<Opened>, OpenError> {
         let path = folder.join(CURRENT);
         let failed = |source| OpenError::Io { path: path.clone(), source };
-        let Some(file) = files.open(&path).map_err(failed)? else { return Ok(None) };
-        // What a compaction that did not end has left.
+        // What snapshots have left that did not become the journal.
         files.remove(&folder.join(NEXT)).and_then(|()| files.remove(&folder.join(WHOLE))).map_err(failed)?;
+        let Some(file) = files.open(&path).map_err(failed)? else { return Ok(None) };
         let recovered = recover(file.as_ref(), apex).map_err(|error| match error {
             Failure::Io(source) => failed(source),
             Failure::Damage(offset, what) => OpenError::Damaged { path: path.clone(), offset, what },
@@ -228,6 +230,7 @@ fn recover(file: &dyn File, apex: &Name) -> Result<Recovered, Failure> {
     if let Some(next) = good_after(file, at, len, salt)? {
         return Err(Failure::Damage(at, Damage::Before(next)));
     }
+    loader.settle().ok_or(Failure::Damage(at, Damage::Content))?;
     let (Some(base), Some(state)) = (base, loader.state) else {
         return Err(Failure::Damage(at, Damage::Snapshot));
     };
@@ -279,18 +282,32 @@ struct Loader {
     others: Vec<Item>,
     /// After the snapshot.
     state: Option<State>,
+    /// Changes of the log that are not in the state's zone yet, and how many records they have: a new version of a large
+    /// zone for each would take longer than all else.
+    edit: Option<(Edit, usize)>,
 }
 
 impl Loader {
     fn new(apex: &Name) -> Self {
         let zone = Some(Builder::new(apex.clone()));
-        Self { zone, records: 0, past: Vec::new(), others: Vec::new(), state: None }
+        Self { zone, records: 0, past: Vec::new(), others: Vec::new(), state: None, edit: None }
     }
 
     /// The next item; whether it ended the snapshot. Nothing when it makes no sense here.
     fn item(&mut self, item: Stored) -> Option<bool> {
         match (&mut self.state, item) {
-            (Some(state), Stored::Item(item)) => state.perform(&item).ok()?,
+            (Some(state), Stored::Item(item)) => {
+                if let Item::Change(change) = &item {
+                    let (edit, records) = self.edit.get_or_insert_with(|| (state.zone.edit(), 0));
+                    edit.apply(change).ok()?;
+                    *records += change.removed.len() + change.added.len();
+                    state.history.push(change.clone());
+                }
+                state.note(&item, &mut Vec::new());
+                if self.edit.as_ref().is_some_and(|(_, records)| *records > MAX_EDIT) {
+                    self.settle()?;
+                }
+            }
             (Some(_), _) | (None, Stored::Item(Item::Change(_))) => return None,
             (None, Stored::Item(item)) => self.others.push(item),
             (None, Stored::Past(change)) => self.past.push(change),
@@ -312,5 +329,13 @@ impl Loader {
             }
         }
         Some(false)
+    }
+
+    /// Puts the changes so far into the zone. Nothing when they make no sense.
+    fn settle(&mut self) -> Option<()> {
+        if let (Some(state), Some((edit, _))) = (&mut self.state, self.edit.take()) {
+            state.zone = edit.finish().ok()?.0;
+        }
+        Some(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{Item, format};
-use crate::zone::{Change, Lease, Leases, Serial, Zone, ZoneError};
+use crate::zone::{Change, Lease, Leases, Serial, Zone};
 
 /// Octets of history that are kept of any zone, however small.
 const MIN_HISTORY: usize = 256 << 10;
@@ -30,19 +30,6 @@ impl State {
         Self { zone, leases: Leases::default(), notes: BTreeMap::new(), history: History::default() }
     }
 
-    /// Does what an item says.
-    ///
-    /// # Errors
-    /// When a change does not fit the zone; the state is then as it was.
-    pub fn perform(&mut self, item: &Item) -> Result<(), ZoneError> {
-        if let Item::Change(change) = item {
-            self.zone = self.zone.apply(change)?;
-            self.history.push(change.clone());
-        }
-        self.note(item, &mut Vec::new());
-        Ok(())
-    }
-
     /// Does what an item says about leases and notes; zone and history are left alone. What would take it back is
     /// appended to `undo`, to be noted in reverse order.
     pub fn note(&mut self, item: &Item, undo: &mut Vec<Item>) {
@@ -60,6 +47,12 @@ impl State {
                 undo.push(Item::Note { key: key.clone(), value });
             }
         }
+    }
+
+    /// Is again what it was before a change of the zone, with what [`Self::note`] gave for it.
+    pub fn take_back(&mut self, zone: Zone, undo: &[Item]) {
+        self.zone = zone;
+        undo.iter().rev().for_each(|item| self.note(item, &mut Vec::new()));
     }
 }
 

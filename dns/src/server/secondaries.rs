@@ -59,6 +59,8 @@ struct Running {
 const MAX_INBOX: usize = 8;
 /// The key of the note in the journal: seconds since 1970, eight octets.
 const CONFIRMED: &str = "confirmed";
+/// How long a store is left alone that has too much to do.
+const RECALL_AGAIN: Duration = Duration::from_secs(1);
 /// Seconds after which the note is written again: a restart makes a zone look that much older, and each is a write.
 const NOTE_EVERY: u64 = 600;
 
@@ -175,7 +177,17 @@ enum FetchError {
 
 impl Secondary {
     async fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
-        let Ok((soa, age)) = self.recall().await else { return };
+        let (soa, age) = loop {
+            match self.recall().await {
+                Ok(known) => break known,
+                Err(rcode) => {
+                    let problem = format!("the store does not say what there is: {rcode}");
+                    tracing::warn!(zone = %self.apex, %rcode, "cannot look at the zone before its primaries are asked");
+                    self.status.send_modify(|status| status.problem = Some(problem));
+                    sleep(RECALL_AGAIN).await;
+                }
+            }
+        };
         let seed = u64::from_ne_bytes(clock::seed());
         let mut machine = Refresh::new(self.servers.len(), soa, age, clock::millis(), seed);
         let (mut work, mut input) = (None::<Work>, Input::Tick);
@@ -308,14 +320,8 @@ async fn fetch(server: &Server, apex: &Name, store: &Store, changes: bool) -> Re
         Received::Current(serial) if serial == have.serial() => Ok(have.soa()),
         Received::Current(serial) => Err(FetchError::Older(serial)),
         Received::Changes(all, zone) => {
-            for change in all {
-                let plan = move |state: &State| {
-                    let mut edit = state.zone.edit();
-                    edit.apply(&change).map_err(|_| Rcode::SERVFAIL)?;
-                    Ok((Plan::Change { edit: Some(edit), items: Vec::new() }, ()))
-                };
-                store.plan(apex.as_ref(), plan).await.map_err(FetchError::Store)?;
-            }
+            let plan = move |_: &State| Ok((Plan::Changes { changes: all, items: Vec::new() }, ()));
+            store.plan(apex.as_ref(), plan).await.map_err(FetchError::Store)?;
             Ok(zone.soa())
         }
         Received::Whole(zone) => {

@@ -2,9 +2,9 @@
 //!
 //! Plans wait in a bounded queue. Where there are any, one blocking task of the runtime takes what waits, makes the plans,
 //! appends what came out to the journal with one sync, publishes and answers, until nothing waits any more. So while one
-//! batch is on its way to the disk the next one gathers, and a zone at rest has no thread.
+//! batch is on its way to the disk the next one gathers, and a zone at rest has no thread. **Invariant:** whoever may not
+//! block touches the queue, never the work.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,21 +16,20 @@ use super::batch::{Batch, Work};
 use super::lending::Freshness;
 use super::opening::{self, OpenedZone, StoreError};
 use super::plan::{Done, Task};
+use super::queue::{IsIdle, Queue, Step, Taken};
 use super::signing::Signing;
 use super::{Plan, Publisher, ZoneStatus, lending};
 use crate::alias::Loan;
 use crate::answer::Served;
 use crate::clock;
-use crate::journal::{Item, Journal, Ready, State};
+use crate::journal::{Item, Journal, State};
 use crate::name::Name;
 use crate::settings::{Source, ZoneSettings};
 use crate::wire::Rcode;
 use crate::zone::Zone;
 
-/// Plans that may wait; more are refused. At the rate of a slow disk these are a second's worth.
-const MAX_WAITING: usize = 1_000;
-/// Plans of one batch: a bound for what one write holds, and for how long the first of them waits for the last.
-const MAX_BATCH: usize = 128;
+/// Names of a zone at most whose first update writes the journal: some milliseconds. Tests have both kinds of zones.
+const MAX_AT_ONCE: usize = if cfg!(test) { 4 } else { 10_000 };
 
 /// One zone and its journal.
 pub(super) struct Keeper {
@@ -38,10 +37,10 @@ pub(super) struct Keeper {
     pub(super) settings: ArcSwap<ZoneSettings>,
     publisher: Arc<Publisher>,
     runtime: Handle,
-    queue: Mutex<Queue>,
+    queue: Queue,
     work: Mutex<Work>,
-    /// Held by a compaction while it writes.
-    compacting: Mutex<()>,
+    /// Held by who writes a snapshot beside the work.
+    snapshot: Mutex<()>,
     /// When the first lease ends, in seconds since 1970; the greatest number when none does.
     next_end: AtomicU64,
     /// The journal's size in octets, zero without one.
@@ -51,19 +50,6 @@ pub(super) struct Keeper {
     freshness: Mutex<Freshness>,
 }
 
-#[derive(Default)]
-struct Queue {
-    tasks: VecDeque<Step>,
-    is_running: bool,
-    is_closed: bool,
-}
-
-enum Step {
-    Plan(Task),
-    /// A compaction has ended; nothing when it failed.
-    Compacted(Option<Ready>),
-}
-
 impl Keeper {
     pub(super) fn new(
         opened: OpenedZone,
@@ -71,13 +57,13 @@ impl Keeper {
         publisher: Arc<Publisher>,
         runtime: Handle,
     ) -> Arc<Self> {
-        let OpenedZone { files, folder, state, journal, seed, is_empty } = opened;
+        let OpenedZone { files, folder, state, journal, is_empty, lock } = opened;
         let keeper = Self {
             apex: settings.apex.clone(),
             settings: ArcSwap::from_pointee(settings.clone()),
             publisher,
             runtime,
-            queue: Mutex::default(),
+            queue: Queue::default(),
             work: Mutex::new(Work {
                 files,
                 folder,
@@ -85,11 +71,12 @@ impl Keeper {
                 signing: Signing::default(),
                 is_journaled: journal.is_some(),
                 journal,
-                seed,
+                first: None,
                 is_compacting: false,
                 retry_at: 0,
+                lock: Some(lock),
             }),
-            compacting: Mutex::new(()),
+            snapshot: Mutex::new(()),
             next_end: AtomicU64::new(u64::MAX),
             size: AtomicU64::new(0),
             leases: AtomicU64::new(0),
@@ -121,18 +108,14 @@ impl Keeper {
     }
 
     fn push(self: &Arc<Self>, step: Step) -> Result<(), Rcode> {
-        let mut queue = self.queue();
-        let is_full = queue.tasks.len() >= MAX_WAITING && matches!(step, Step::Plan(_));
-        if queue.is_closed || is_full {
-            return Err(Rcode::SERVFAIL);
-        }
-        queue.tasks.push_back(step);
-        if !queue.is_running {
-            queue.is_running = true;
+        self.queue.push(step).map(|is_idle| self.begin(is_idle))
+    }
+
+    fn begin(self: &Arc<Self>, IsIdle(is_idle): IsIdle) {
+        if is_idle {
             let keeper = self.clone();
             self.runtime.spawn_blocking(move || keeper.run());
         }
-        Ok(())
     }
 
     /// Works until nothing waits.
@@ -140,62 +123,65 @@ impl Keeper {
         loop {
             // First the work, then the queue: who closes the keeper waits for the work to be let go of.
             let mut work = self.work();
-            let steps: Vec<Step> = {
-                let mut queue = self.queue();
-                let len = queue.tasks.len().min(MAX_BATCH);
-                if len == 0 {
-                    queue.is_running = false;
-                    return;
-                }
-                queue.tasks.drain(..len).collect()
-            };
-            self.work_on(&mut work, steps);
+            let Some(batch) = self.queue.take() else { return };
+            self.work_on(&mut work, batch);
         }
     }
 
-    fn work_on(self: &Arc<Self>, work: &mut Work, steps: Vec<Step>) {
+    fn work_on(self: &Arc<Self>, work: &mut Work, Taken { steps, wants_serving }: Taken) {
         let mut batch = Batch::new(work);
         for step in steps {
             match step {
-                Step::Compacted(ready) => work.replace_journal(ready, &self.apex),
+                Step::Written(ready) => work.replace_journal(ready, &self.apex),
+                Step::Seed(zone, items) => {
+                    // What was planned before makes a journal begin, which counts instead.
+                    self.conclude(work, &mut batch);
+                    if work.seed(zone, &items) {
+                        self.serve(work);
+                    }
+                    batch = Batch::new(work);
+                }
                 Step::Plan(task) => {
                     let (plan, done) = task(&work.state);
                     let result = match plan {
                         Plan::Nothing => Ok(()),
                         Plan::Change { edit, items } => batch.take(work, &self.settings.load(), edit, items),
-                        Plan::Replace { zone, items } => {
-                            self.conclude(work, batch);
-                            batch = Batch::new(work);
-                            self.replace(work, zone, &items)
+                        Plan::Changes { changes, items } => {
+                            batch.take_all(work, &self.settings.load(), &changes, items)
                         }
-                        Plan::Seed(zone) => {
-                            work.seed(zone);
-                            self.serve(work);
-                            Ok(())
+                        Plan::Replace { zone, items } => {
+                            self.conclude(work, &mut batch);
+                            // It lasts whatever becomes of the plans after it.
+                            done(self.replace(work, zone, &items));
+                            batch = Batch::new(work);
+                            continue;
                         }
                     };
                     batch.waiting.push((done, result));
                 }
             }
         }
-        self.conclude(work, batch);
-        self.compact(work);
+        batch.wants_serving = wants_serving;
+        self.conclude(work, &mut batch);
+        self.write_snapshot(work);
     }
 
     /// Makes a batch last, publishes it, and answers.
-    fn conclude(&self, work: &mut Work, batch: Batch) {
-        let Batch { before, items, undo, waiting } = batch;
+    fn conclude(&self, work: &mut Work, batch: &mut Batch) {
+        let Batch { before, items, undo, waiting, mut wants_serving } = std::mem::replace(batch, Batch::new(work));
         let mut lasting = Ok(());
         if !items.is_empty() {
             match work.write(&self.apex, &items) {
-                Ok(()) => self.serve(work),
+                Ok(()) => wants_serving = true,
                 Err(error) => {
                     tracing::error!(zone = %self.apex, %error, "cannot write the journal; updates are refused");
-                    work.state.zone = before;
-                    undo.iter().rev().for_each(|item| work.state.note(item, &mut Vec::new()));
+                    work.state.take_back(before, &undo);
                     lasting = Err(Rcode::SERVFAIL);
                 }
             }
+        }
+        if wants_serving {
+            self.serve(work);
         }
         for (done, result) in waiting {
             done(lasting.and(result));
@@ -227,34 +213,58 @@ impl Keeper {
         }
     }
 
-    /// Begins a compaction where one pays.
-    fn compact(self: &Arc<Self>, work: &mut Work) {
-        let Some(journal) = &work.journal else { return };
-        if work.is_compacting || !journal.is_long() || journal.size() < work.retry_at {
-            return;
+    /// Begins a snapshot where one pays.
+    fn write_snapshot(self: &Arc<Self>, work: &mut Work) {
+        if let Some(journal) = &work.journal
+            && !work.is_compacting
+            && journal.is_long()
+            && journal.size() >= work.retry_at
+        {
+            let compaction = journal.compaction(&work.state);
+            work.is_compacting = true;
+            self.beside(move |keeper| {
+                let ready = compaction.run();
+                if let Err(error) = &ready {
+                    tracing::warn!(zone = %keeper.apex, %error, "cannot compact the journal; the long one is kept");
+                }
+                // A keeper that was closed meanwhile needs it no more.
+                let _ = keeper.push(Step::Written(ready.ok()));
+            });
         }
-        let compaction = journal.compaction(&work.state);
-        work.is_compacting = true;
+        if !work.is_journaled && work.first.is_none() && self.pays_ahead(&work.state) {
+            let first = work.prepare_first(&self.apex);
+            self.beside(move |keeper| first.write(&keeper.apex));
+        }
+    }
+
+    /// Whether the first update of a zone is to find its journal written.
+    fn pays_ahead(&self, state: &State) -> bool {
+        let settings = self.settings.load();
+        let may_change = !settings.update.is_empty() || !settings.aliases.is_empty();
+        // The first signatures are a journal of their own.
+        may_change && settings.dnssec.is_none() && state.zone.name_count() > MAX_AT_ONCE
+    }
+
+    /// Does something for the disk while the work goes on, unless it has ended.
+    fn beside(self: &Arc<Self>, deed: impl FnOnce(&Arc<Self>) + Send + 'static) {
         let keeper = self.clone();
         self.runtime.spawn_blocking(move || {
-            let _writing = keeper.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-            if keeper.queue().is_closed {
-                return;
+            let _writing = keeper.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+            if !keeper.queue.is_closed() {
+                deed(&keeper);
             }
-            let ready = compaction.run();
-            if let Err(error) = &ready {
-                tracing::warn!(zone = %keeper.apex, %error, "cannot compact the journal; the long one is kept");
-            }
-            // A keeper that was closed meanwhile needs it no more.
-            let _ = keeper.push(Step::Compacted(ready.ok()));
         });
     }
 
-    /// The zone's file, if it has changed and there is no journal that counts instead.
-    pub(super) fn new_seed(&self, zone: &ZoneSettings) -> Result<Option<(Zone, opening::Stamp)>, StoreError> {
+    /// The zone's file with a note of it, if it has changed and there is no journal that counts instead.
+    pub(super) fn new_seed(&self, zone: &ZoneSettings) -> Result<Option<(Zone, Item)>, StoreError> {
         let Source::Primary { file: Some(path) } = &zone.source else { return Ok(None) };
         let work = self.work();
-        if work.is_journaled || work.seed == Some(opening::stamp(path)?) {
+        if work.is_journaled {
+            opening::warn_of_file(&work.state, zone, &work.folder);
+            return Ok(None);
+        }
+        if opening::is_from(&work.state, path)? {
             return Ok(None);
         }
         drop(work);
@@ -262,41 +272,53 @@ impl Keeper {
     }
 
     /// Serves what is in the zone's file now, unless a journal has begun meanwhile.
-    pub(super) fn reseed(self: &Arc<Self>, (zone, stamp): (Zone, opening::Stamp)) {
-        self.work().seed = Some(stamp);
-        let _ = self.push(Step::Plan(Box::new(move |_| (Plan::Seed(zone), Box::new(|_| {})))));
+    pub(super) fn reseed(self: &Arc<Self>, (zone, noted): (Zone, Item)) {
+        // Refused only when it is closed.
+        let _ = self.push(Step::Seed(zone, vec![noted]));
     }
 
     /// Goes on under these settings. A zone that becomes a primary's has all it will get.
-    pub(super) fn change_settings(&self, zone: &ZoneSettings) {
+    pub(super) fn change_settings(self: &Arc<Self>, zone: &ZoneSettings) {
         self.settings.store(Arc::new(zone.clone()));
         if matches!(zone.source, Source::Primary { .. }) {
-            self.set_expired(false);
+            self.is_expired.store(false, Ordering::Relaxed);
         }
+        self.want_serving();
     }
 
-    pub(super) fn publish(&self) {
-        self.serve(&self.work());
+    /// Serves a zone that was opened.
+    pub(super) fn publish(self: &Arc<Self>) {
+        let mut work = self.work();
+        self.serve(&work);
+        self.write_snapshot(&mut work);
     }
 
     /// Gives the aliases of the loan's target its addresses.
     pub(super) async fn lend(self: &Arc<Self>, loan: Loan) -> Result<(), Rcode> {
-        let settings = self.settings.load_full();
-        if settings.aliases.iter().all(|alias| alias.target != loan.target) {
+        if self.settings.load().aliases.iter().all(|alias| alias.target != loan.target) {
             return Ok(());
         }
-        self.freshness().note(&settings.aliases, &loan);
-        self.plan(move |state| Ok((lending::lend(state, &settings.aliases, &loan)?, ()))).await?;
+        let (keeper, lent) = (self.clone(), loan.clone());
+        self.plan(move |state| Ok((lending::lend(state, &keeper.settings.load().aliases, &lent)?, ()))).await?;
+        self.freshness().note(&self.settings.load().aliases, &loan);
         // Answers show how fresh they are, also when the addresses are the same as before.
-        self.publish();
+        self.want_serving();
         Ok(())
     }
 
-    pub(super) fn set_expired(&self, is_expired: bool) {
-        let work = self.work();
+    /// Whether it is a secondary's.
+    pub(super) fn is_secondary(&self) -> bool {
+        matches!(self.settings.load().source, Source::Secondary { .. })
+    }
+
+    pub(super) fn set_expired(self: &Arc<Self>, is_expired: bool) {
         if self.is_expired.swap(is_expired, Ordering::Relaxed) != is_expired {
-            self.serve(&work);
+            self.want_serving();
         }
+    }
+
+    fn want_serving(self: &Arc<Self>) {
+        self.begin(self.queue.want_serving());
     }
 
     /// Gives the zone to those who answer.
@@ -328,7 +350,7 @@ impl Keeper {
         let zone = self.publisher.zone(self.apex.as_ref());
         ZoneStatus {
             apex: self.apex.clone(),
-            is_secondary: matches!(self.settings.load().source, Source::Secondary { .. }),
+            is_secondary: self.is_secondary(),
             is_expired: self.is_expired.load(Ordering::Relaxed),
             serial: zone.as_ref().map(|served| served.zone.serial()).unwrap_or_default(),
             names: zone.map_or(0, |served| served.zone.name_count()),
@@ -339,22 +361,22 @@ impl Keeper {
 
     /// Ends when what waits is done, and lets go of the journal.
     pub(super) fn close(self: &Arc<Self>) {
-        self.queue().is_closed = true;
+        self.queue.close();
         let mut work = self.work();
-        let steps = self.queue().tasks.drain(..).collect();
-        self.work_on(&mut work, steps);
+        while let Some(batch) = self.queue.take() {
+            self.work_on(&mut work, batch);
+        }
         work.journal = None;
+        work.first = None;
+        let lock = work.lock.take();
         drop(work);
         // What still writes beside the journal must not do so when it is opened again.
-        drop(self.compacting.lock());
+        drop(self.snapshot.lock());
+        drop(lock);
     }
 
     fn freshness(&self) -> MutexGuard<'_, Freshness> {
         self.freshness.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {

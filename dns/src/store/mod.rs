@@ -7,21 +7,23 @@
 //! used by one keeper, and the state folder by one store.
 
 mod batch;
+mod first;
 mod keeper;
 mod lending;
 mod opening;
 mod plan;
 mod publisher;
+mod queue;
 mod signing;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use opening::StoreError;
 pub use plan::Plan;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -33,11 +35,12 @@ use crate::clock;
 use crate::dnssec::{Input, ZoneKey};
 use crate::journal::{Disk, Files, State};
 use crate::name::{Name, NameRef};
-use crate::settings::{Settings, Source, ZoneSettings};
-use crate::update::{Ground, LeaseTimes, Policy, Update, decide, expire};
+use crate::settings::{Settings, ZoneSettings};
+use crate::update::{Ground, LeaseTimes, Policy, Update, decide};
 use crate::wire::Rcode;
 use crate::zone::{Change, Lease, Serial, Zone};
 use keeper::Keeper;
+use opening::Lock;
 use publisher::Publisher;
 
 /// All zones of a server.
@@ -50,8 +53,8 @@ pub struct Store {
     reloading: Mutex<()>,
     /// Settings have changed: signatures and aliases are to be looked at.
     reloaded: Arc<Notify>,
-    /// Held as long as the state folder is used: until the end of [`Self::close`].
-    lock: Mutex<Option<Box<dyn Send + Sync>>>,
+    /// Given to every keeper, so that it is held as long as anybody uses the state folder. Gone when the store is closed.
+    lock: Mutex<Option<Lock>>,
 }
 
 type Keepers = BTreeMap<Name, Arc<Keeper>>;
@@ -74,15 +77,6 @@ pub struct ZoneStatus {
     /// How large its journal is, in octets; nothing while it has none.
     pub journal: Option<u64>,
 }
-
-/// How often ended leases are looked for: a record outlives its lease by no more.
-const EXPIRY: Duration = Duration::from_secs(1);
-
-/// How often keys and signatures are looked at. Signatures are renewed days before they end.
-const UPKEEP: Duration = Duration::from_secs(600);
-
-/// Plans that one round of upkeep makes for a zone at most: enough to renew every signature of a million names.
-const MAX_UPKEEP: usize = 10_000;
 
 impl Store {
     /// Opens all zones, and gives them to `publish` now and after each change. Blocks for as long as reading takes.
@@ -114,8 +108,8 @@ impl Store {
             lock: Mutex::new(Some(lock)),
         });
         store.reload(settings)?;
-        runtime.spawn(end_leases(Arc::downgrade(&store)));
-        runtime.spawn(keep_signed(Arc::downgrade(&store)));
+        runtime.spawn(upkeep::end_leases(Arc::downgrade(&store)));
+        runtime.spawn(upkeep::keep_signed(Arc::downgrade(&store)));
         Ok(store)
     }
 
@@ -123,7 +117,7 @@ impl Store {
     /// The seed of a zone without a journal is read again if its file has changed. Blocks for as long as reading takes.
     ///
     /// # Errors
-    /// When a zone cannot be read; then nothing has changed.
+    /// When a zone cannot be read, or the store is closed; then nothing has changed.
     pub fn reload(&self, settings: &Settings) -> Result<(), StoreError> {
         let _only = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.keepers.load_full();
@@ -160,7 +154,8 @@ impl Store {
     }
 
     fn keeper(&self, settings: &Settings, zone: &ZoneSettings) -> Result<Arc<Keeper>, StoreError> {
-        let opened = opening::open(&self.files, &settings.state, zone)?;
+        let lock = self.lock().clone().ok_or(StoreError::Closed)?;
+        let opened = opening::open(&self.files, &settings.state, zone, lock)?;
         Ok(Keeper::new(opened, zone, self.publisher.clone(), self.runtime.clone()))
     }
 
@@ -171,11 +166,13 @@ impl Store {
     /// The result code of the answer; nothing has changed then.
     pub async fn update(&self, update: Update, signer: Option<Name>) -> Result<Option<LeaseTimes>, Rcode> {
         let keeper = self.find(update.zone.as_ref()).ok_or(Rcode::NOTAUTH)?;
-        let settings = keeper.settings.load_full();
-        if matches!(settings.source, Source::Secondary { .. }) {
-            return Err(Rcode::REFUSED);
-        }
+        let now = keeper.clone();
         let plan = move |state: &State| {
+            // Those of this moment: who may no more may no more, also with an update that has waited.
+            let settings = now.settings.load();
+            if now.is_secondary() {
+                return Err(Rcode::REFUSED);
+            }
             let ground = Ground { zone: &state.zone, leases: &state.leases, policy: Policy::of(&settings) };
             let outcome = decide(&update, signer.as_ref().map(Name::as_ref), clock::wall_secs(), &ground)?;
             let granted = outcome.granted;
@@ -232,8 +229,13 @@ impl Store {
     /// As [`Self::plan`].
     pub async fn keys(&self, apex: NameRef<'_>) -> Result<Vec<ZoneKey>, Rcode> {
         let keeper = self.find(apex).ok_or(Rcode::NOTAUTH)?;
-        let Some(settings) = keeper.settings.load().dnssec.clone() else { return Ok(Vec::new()) };
-        keeper.plan(move |state| Ok((Plan::Nothing, signing::keys(state, &settings)?))).await
+        let now = keeper.clone();
+        let keys = move |state: &State| {
+            let settings = now.settings.load();
+            let keys = settings.dnssec.as_ref().map(|dnssec| signing::keys(state, dnssec)).transpose()?;
+            Ok((Plan::Nothing, keys.unwrap_or_default()))
+        };
+        keeper.plan(keys).await
     }
 
     /// Tells the keys of a zone what happened: somebody wants a new one, or the parent zone has the digest of the next one.
@@ -242,10 +244,13 @@ impl Store {
     /// As [`Self::plan`]; REFUSED when the zone is not signed here.
     pub async fn tell_keys(&self, apex: NameRef<'_>, input: Input) -> Result<(), Rcode> {
         let keeper = self.find(apex).ok_or(Rcode::NOTAUTH)?;
-        let Some(settings) = keeper.settings.load().dnssec.clone() else { return Err(Rcode::REFUSED) };
-        keeper
-            .plan(move |state| Ok((signing::maintain(state, Some(&settings), Some(input), clock::wall_secs())?, ())))
-            .await
+        let now = keeper.clone();
+        let tell = move |state: &State| {
+            let settings = now.settings.load();
+            let dnssec = settings.dnssec.as_ref().ok_or(Rcode::REFUSED)?;
+            Ok((signing::maintain(state, Some(dnssec), Some(input), clock::wall_secs())?, ()))
+        };
+        keeper.plan(tell).await
     }
 
     /// Whether nobody is to be answered from a zone, as its primaries have been silent for too long.
@@ -268,8 +273,13 @@ impl Store {
     /// Ends when the plans that wait are done, and lets go of the state folder; later plans are refused. The zones stay
     /// published. Blocks.
     pub fn close(&self) {
+        let _only = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         self.all().iter().for_each(|keeper| keeper.close());
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.lock().take();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Lock>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, apex: NameRef<'_>) -> Option<Arc<Keeper>> {
@@ -278,63 +288,6 @@ impl Store {
 
     fn all(&self) -> Vec<Arc<Keeper>> {
         self.keepers.load().values().cloned().collect()
-    }
-}
-
-/// Takes records out of the zones when their leases have ended, as long as there is a store.
-async fn end_leases(store: Weak<Store>) {
-    let mut ticks = tokio::time::interval(EXPIRY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(store) = store.upgrade() else { return };
-        let now = clock::wall_secs();
-        let due: Vec<_> = store.all().into_iter().filter(|keeper| keeper.next_end() <= now).collect();
-        drop(store);
-        for keeper in due {
-            let plan = move |state: &State| {
-                let ended = expire(&state.zone, &state.leases, now)?;
-                Ok((ended.map_or(Plan::Nothing, Plan::from), ()))
-            };
-            if let Err(rcode) = keeper.plan(plan).await {
-                tracing::warn!(zone = %keeper.apex, %rcode, "ended leases stay for now");
-            }
-        }
-    }
-}
-
-/// Keeps keys, signatures and the names of aliases as the settings and the time want them, as long as there is a store.
-async fn keep_signed(store: Weak<Store>) {
-    loop {
-        let Some(strong) = store.upgrade() else { return };
-        let (keepers, reloaded) = (strong.all(), strong.reloaded.clone());
-        drop(strong);
-        for keeper in keepers {
-            let settings = keeper.settings.load_full();
-            if matches!(settings.source, Source::Secondary { .. }) {
-                continue;
-            }
-            let aliases = settings.clone();
-            let back = keeper.plan(move |state| Ok((lending::take_back(state, &aliases.aliases)?, ()))).await;
-            let mut done = back.map(|()| true);
-            for _ in 0..MAX_UPKEEP {
-                if done != Ok(true) {
-                    break;
-                }
-                let settings = settings.clone();
-                let plan = move |state: &State| {
-                    let plan = signing::maintain(state, settings.dnssec.as_ref(), None, clock::wall_secs())?;
-                    let goes_on = !matches!(plan, Plan::Nothing);
-                    Ok((plan, goes_on))
-                };
-                done = keeper.plan(plan).await;
-            }
-            if let Err(rcode) = done {
-                tracing::warn!(zone = %keeper.apex, %rcode, "keys, signatures or aliases stay as they are for now");
-            }
-        }
-        // Whichever is first; a notice that comes meanwhile is kept for the next round.
-        let _ = tokio::time::timeout(UPKEEP, reloaded.notified()).await;
     }
 }
 

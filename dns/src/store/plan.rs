@@ -4,7 +4,7 @@ use super::items_of;
 use crate::journal::{Item, State};
 use crate::update::Outcome;
 use crate::wire::Rcode;
-use crate::zone::{Edit, Zone};
+use crate::zone::{Change, Edit, Zone};
 
 /// What is to become of a zone and what belongs to it.
 #[derive(Debug)]
@@ -18,6 +18,13 @@ pub enum Plan {
         /// Leases and notes that change with it.
         items: Vec<Item>,
     },
+    /// It is changed several times, or not at all when one of the changes does not fit.
+    Changes {
+        /// One after the other; each leads to a version of its own.
+        changes: Vec<Change>,
+        /// Leases and notes that change with the last.
+        items: Vec<Item>,
+    },
     /// Another zone of the same name takes its place, and its leases and history end.
     Replace {
         /// The zone.
@@ -25,8 +32,6 @@ pub enum Plan {
         /// Notes that change with it.
         items: Vec<Item>,
     },
-    /// The same, for a zone that has no journal and gets none: its file is read again when the server starts.
-    Seed(Zone),
 }
 
 /// A plan that waits, with the way back to who wants it.

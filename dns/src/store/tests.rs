@@ -1,5 +1,7 @@
 //! Stores on a disk in memory that fails, and on a real one.
 
+mod life;
+mod order;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -7,14 +9,16 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::journal::fault::{Chance, Fault, Sim};
 use crate::journal::{Item, OpenError};
 use crate::record::{Record, Rtype};
-use crate::settings::{Access, Pattern, Rule};
+use crate::settings::{Access, Pattern, Rule, Source};
 use crate::update::Operation;
 
 fn name(text: &str) -> Name {
@@ -99,6 +103,45 @@ impl Drop for Folder {
     }
 }
 
+/// Keeps a zone's keeper at work until the other end is dropped, so that what comes meanwhile is one batch.
+async fn hold(site: &Site, apex: &str) -> (std::sync::mpsc::Sender<()>, JoinHandle<Result<(), Rcode>>) {
+    let (held, gate) = std::sync::mpsc::channel::<()>();
+    let hold = move |_: &State| Ok((Plan::Nothing, drop(gate.recv())));
+    let holding = begin(site, apex, hold).await;
+    (held, holding)
+}
+
+/// Hands in a plan, and does not wait for it.
+async fn begin<R: Send + 'static>(
+    site: &Site,
+    apex: &str,
+    plan: impl FnOnce(&State) -> Result<(Plan, R), Rcode> + Send + 'static,
+) -> JoinHandle<Result<R, Rcode>> {
+    let (store, apex) = (site.store.clone(), name(apex));
+    let task = tokio::spawn(async move { store.plan(apex.as_ref(), plan).await });
+    tokio::task::yield_now().await;
+    task
+}
+
+/// Hands in an update, and does not wait for it.
+async fn begin_add(site: &Site, owner: &str) -> JoinHandle<Result<Option<LeaseTimes>, Rcode>> {
+    let (store, update) = (site.store.clone(), add(owner, 1, None));
+    let task = tokio::spawn(async move { store.update(update, Some(name("k1"))).await });
+    tokio::task::yield_now().await;
+    task
+}
+
+/// Waits for what happens by itself, within reason.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it does not happen");
+}
+
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -167,16 +210,7 @@ fn who_comes_when_too_many_wait_is_refused() {
     let settings = settings(Path::new("state"), &["dyn.test"]);
     let site = Site::open(Arc::new(disk), &settings, &runtime).expect("opened");
     runtime.block_on(async {
-        let (held, gate) = std::sync::mpsc::channel::<()>();
-        let (apex, store) = (name("dyn.test"), site.store.clone());
-        let holding = tokio::spawn(async move {
-            let hold = move |_: &State| {
-                let _ = gate.recv();
-                Ok((Plan::Nothing, ()))
-            };
-            store.plan(apex.as_ref(), hold).await
-        });
-        tokio::task::yield_now().await;
+        let (held, holding) = hold(&site, "dyn.test").await;
         let all: Vec<_> = (0..3_000)
             .map(|number| {
                 let store = site.store.clone();

@@ -1,7 +1,6 @@
 //! What the store does to zones by itself: signatures and keys, the addresses of aliases.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::*;
 use crate::alias::{Family, Loan};
@@ -12,17 +11,6 @@ fn signed(state: &Path, nsec3: bool) -> Settings {
     let mut settings = settings(state, &["dyn.test"]);
     settings.zones[0].dnssec = Some(Dnssec { algorithm: SigningAlgorithm::EcdsaP256, nsec3, roll_after: None });
     settings
-}
-
-/// Waits for what happens by itself, within reason.
-async fn until(mut is_so: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it does not happen");
 }
 
 fn is_signed(site: &Site) -> bool {
