@@ -106,7 +106,10 @@ impl Drop for Folder {
 /// Keeps a zone's keeper at work until the other end is dropped, so that what comes meanwhile is one batch.
 async fn hold(site: &Site, apex: &str) -> (std::sync::mpsc::Sender<()>, JoinHandle<Result<(), Rcode>>) {
     let (held, gate) = std::sync::mpsc::channel::<()>();
-    let hold = move |_: &State| Ok((Plan::Nothing, drop(gate.recv())));
+    let hold = move |_: &State| {
+        let _ = gate.recv();
+        Ok((Plan::Nothing, ()))
+    };
     let holding = begin(site, apex, hold).await;
     (held, holding)
 }

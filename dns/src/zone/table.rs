@@ -130,7 +130,7 @@ fn shard_mut(groups: &mut [Arc<Group>], hash: u64) -> &mut Shard {
 fn place(groups: &[Arc<Group>], hash: u64) -> (usize, usize) {
     let (number, len) = (number(hash), groups[0].len());
     // Both are powers of two.
-    (number / len & (groups.len() - 1), number & (len - 1))
+    ((number / len) & (groups.len() - 1), number & (len - 1))
 }
 
 /// The part of a hash that chooses the shard.
