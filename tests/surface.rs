@@ -301,14 +301,54 @@ fn every_command_has_a_page_a_completion_and_a_help() {
         "replay",
         "demo",
         "config",
+        "config check",
+        "config example",
+        "dns",
+        "dns serve",
+        "dns status",
+        "dns zones",
+        "dns records",
+        "dns set",
+        "dns delete",
+        "dns import",
+        "dns export",
+        "dns key",
+        "dns key new",
+        "dns key list",
+        "dns dnssec",
+        "dns dnssec keys",
+        "dns dnssec ds",
+        "dns dnssec roll",
+        "dns dnssec ds-seen",
+        "dns transfer",
+        "dns check",
+        "dns query-log",
         "completions",
         "man",
     ] {
-        let page = fs::read_to_string(folder.join(format!("gatehouse-{command}.1"))).unwrap();
+        let page = folder.join(format!("gatehouse-{}.1", command.replace(' ', "-")));
+        let page = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
         assert!(page.contains(".TH"), "{page}");
-        assert!(script.contains(command), "bash completes {command}");
-        let help = text(&gatehouse(&folder, &[command, "--help"]).output().unwrap().stdout);
+        // In the script each word has its case, after what it follows.
+        let last = command.rsplit(' ').next().unwrap();
+        assert!(script.contains(&format!(",{last})")), "bash completes {command}");
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = text(&gatehouse(&folder, &arguments).output().unwrap().stdout);
         assert!(help.contains("Usage: gatehouse") && help.contains("--control"), "{help}");
+        // What shows or does something says it to programs, too.
+        let words = [
+            "run",
+            "dns serve",
+            "dns",
+            "dns key",
+            "dns dnssec",
+            "config",
+            "config example",
+            "watch",
+            "completions",
+            "man",
+        ];
+        assert!(words.contains(&command) || help.contains("--json"), "{command} has no --json");
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -20,7 +20,7 @@ fn kea_adds_and_removes_what_dhcp_leased() {
     let server = Server::start();
     let inbox = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let configuration = server.file("kea.json", &configuration(server.port, inbox));
-    let _kea = Kea::start(&configuration);
+    let _kea = Kea::start(Path::new(&configuration));
     let ask = UdpSocket::bind("127.0.0.1:0").unwrap();
     let tell = |change| {
         let request = request(change);

@@ -1,13 +1,22 @@
-//! The clients that people have, against the real server: `gatehouse dns serve` in a folder of its own, on loopback.
+//! The clients and servers that people have, against the real server: `gatehouse dns serve` in a folder of its own, on
+//! loopback; and the real command line, which is one of the clients.
 //!
 //! A test whose client is not installed says so on standard error; with `LAB=require` it fails instead. `make setup`
 //! installs them all.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+mod acme;
+mod certificate;
+mod commands;
+mod durable;
 mod dyndns;
 mod kea;
+mod keys;
+mod peer;
+mod peers;
 mod python;
 mod server;
 mod tools;
+mod updater;
 mod updaters;

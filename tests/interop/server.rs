@@ -1,17 +1,17 @@
 //! One `gatehouse dns serve` with a folder and ports of its own, and what the tests ask it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use gatehouse::clock;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
-use super::tools::{Said, run};
+use super::tools::{Folder, Said, free_port, run, wait_until};
 
-/// Nothing that works takes longer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The program under test.
+const GATEHOUSE: &str = env!("CARGO_BIN_EXE_gatehouse");
 
 /// Each algorithm with its key's name and secret, in the order of the configuration.
 pub const KEYS: [(&str, &str, &str); 4] = [
@@ -25,51 +25,168 @@ pub const KEYS: [(&str, &str, &str); 4] = [
     ("hmac-sha256", "acme", "b25seSBmb3IgdGhlIGNoYWxsZW5nZXMgb2YgQUNNRS4="),
 ];
 
+/// The records that the zone begins with.
+pub const SEED: &str = "\
+$TTL 300
+@       SOA ns1 admin 1 3600 600 86400 60
+        NS  ns1
+ns1     A   127.0.0.1
+two     A   10.1.1.1
+        A   10.1.1.2
+";
+
+/// The zone `dyn.test`, which begins with the seed and may be transferred with the first key.
+pub const ZONE: &str =
+    "[[dns.zone]]\nname = \"dyn.test\"\nfile = \"FOLDER/dyn.test.zone\"\ntransfer = { keys = [\"k256\"] }\n";
+
+/// What a server is to be.
+pub struct Setup {
+    /// Where DNS is answered.
+    pub port: u16,
+    /// The zone file.
+    pub seed: String,
+    /// Other files, by name.
+    pub files: Vec<(&'static str, String)>,
+    /// What the configuration has after the keys. `FOLDER` stands for the server's folder.
+    pub rest: String,
+}
+
+impl Default for Setup {
+    /// The zone `dyn.test`, which the first three keys may change at will.
+    fn default() -> Self {
+        Self { port: free_port(), seed: SEED.to_owned(), files: Vec::new(), rest: format!("{ZONE}{}", rules()) }
+    }
+}
+
+/// The rules under a zone that let the first three keys do everything, and the fourth answer challenges.
+pub fn rules() -> String {
+    let all = |(_, name, _): &(_, &str, _)| {
+        format!("[[dns.zone.update]]\nkey = \"{name}\"\nnames = [\"@\", \"*\"]\ntypes = [\"any\"]\n")
+    };
+    let acme = "[[dns.zone.update]]\nkey = \"acme\"\nnames = [\"_acme-challenge.dyn.test\"]\ntypes = [\"TXT\"]\n";
+    KEYS[..3].iter().map(all).collect::<String>() + acme
+}
+
 /// The server while it runs; it is killed when this is dropped.
 pub struct Server {
-    folder: PathBuf,
+    /// Where it has its files.
+    pub folder: Folder,
     /// Where DNS is answered, over UDP and TCP.
     pub port: u16,
-    /// Where dyndns2 is.
-    pub http: u16,
+    /// What starts the server where it is not started as it is: a command that ends with it.
+    wrapper: Vec<String>,
     child: Child,
 }
 
 impl Server {
     /// Starts one with the zone `dyn.test`, which the first three keys may change at will, and waits until it answers.
     pub fn start() -> Self {
-        let (port, http) = (free_port(), free_port());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("interop-{}-{port}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("dyn.test.zone"), SEED).unwrap();
-        fs::write(folder.join("gatehouse.toml"), configuration(&folder, port, http)).unwrap();
-        let child = spawn(&folder);
-        let server = Self { folder, port, http, child };
+        Self::start_as(Setup::default())
+    }
+
+    /// Starts one, and waits until it answers.
+    pub fn start_as(setup: Setup) -> Self {
+        Self::start_in(setup, &[])
+    }
+
+    /// The usual one by a command that runs the one that is appended to it, in its place or as its only child. `FOLDER`
+    /// stands for the server's folder.
+    pub fn start_by(wrapper: &[&str]) -> Self {
+        Self::start_in(Setup::default(), wrapper)
+    }
+
+    fn start_in(setup: Setup, wrapper: &[&str]) -> Self {
+        let Setup { port, seed, files, rest } = setup;
+        let folder = Folder::new("ours");
+        let place = folder.path().display().to_string();
+        let head = format!(
+            "name = \"ns\"\nstate = \"{place}/state\"\ncontrol = \"{place}/control.sock\"\n\n\
+             [dns]\nlisten = [\"127.0.0.1:{port}\"]\n\n{}",
+            keys()
+        );
+        for (name, text) in files.into_iter().chain([("dyn.test.zone", seed)]) {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        fs::write(folder.path().join("gatehouse.toml"), head + &rest.replace("FOLDER", &place)).unwrap();
+        let wrapper: Vec<String> = wrapper.iter().map(|word| word.replace("FOLDER", &place)).collect();
+        let child = spawn(&folder, &wrapper);
+        let server = Self { folder, port, wrapper, child };
         server.wait_until_up();
         server
     }
 
     /// Kills it as the kernel would, and starts it again.
     pub fn kill_and_restart(&mut self) {
-        self.child.kill().unwrap();
+        self.kill();
+        self.restart();
+    }
+
+    /// Kills it as the kernel would.
+    pub fn kill(&mut self) {
+        kill(self.pid());
         self.child.wait().unwrap();
-        self.child = spawn(&self.folder);
+    }
+
+    /// Starts it after it was killed, by whomever.
+    pub fn restart(&mut self) {
+        self.child.wait().unwrap();
+        self.child = spawn(&self.folder, &self.wrapper);
         self.wait_until_up();
     }
 
+    /// Waits until its daemon answers.
+    pub fn wait_until_up(&self) {
+        wait_until(|| self.cli(&["dns", "status"]).code == Some(0), || format!("no daemon:\n{}", self.log()));
+    }
+
+    /// What a server says that cannot start with this configuration in the folder of this one.
+    pub fn fails_to_start(&self, configuration: &str) -> String {
+        let said = run(GATEHOUSE, &["dns", "serve", "--config", &self.path(configuration)], "");
+        assert_eq!(said.code, Some(1), "{said:?}");
+        said.error
+    }
+
+    /// The process that serves: what was started, or its only child.
+    pub fn pid(&self) -> u32 {
+        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().next().map_or(self.child.id(), |pid| pid.parse().unwrap())
+    }
+
     /// A file in its folder, written now.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.join(name);
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
         fs::write(&path, text).unwrap();
-        path
+        path.display().to_string()
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// Runs `gatehouse` against its daemon.
+    pub fn cli(&self, arguments: &[&str]) -> Said {
+        self.cli_with(arguments, "")
+    }
+
+    /// Runs `gatehouse` against its daemon, with this on its standard input.
+    pub fn cli_with(&self, arguments: &[&str], input: &str) -> Said {
+        run(GATEHOUSE, &[arguments, &["--control", &self.path("control.sock")]].concat(), input)
+    }
+
+    /// What a command that succeeds prints with `--json`.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.cli(&[arguments, &["--json"]].concat());
+        assert_eq!(said.code, Some(0), "{arguments:?}: {said:?}");
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
     }
 
     /// What `dig` finds, sorted, one record's data a line.
     pub fn dig(&self, name: &str, rtype: &str) -> Vec<String> {
-        let Said { out, .. } = self.ask(name, rtype);
-        let mut lines: Vec<String> = out.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
+        dig(self.port, name, rtype)
     }
 
     /// The zone's serial.
@@ -80,96 +197,84 @@ impl Server {
 
     /// Waits until `dig` finds exactly this.
     pub fn wait_for(&self, name: &str, rtype: &str, expected: &[&str]) {
-        let deadline = clock::now() + PATIENCE;
-        while self.dig(name, rtype) != expected {
-            assert!(clock::now() < deadline, "{name} {rtype} is {:?}, not {expected:?}", self.dig(name, rtype));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_for(self.port, name, rtype, expected);
     }
 
-    fn ask(&self, name: &str, rtype: &str) -> Said {
-        let port = self.port.to_string();
-        run("dig", &["@127.0.0.1", "-p", &port, "+short", "+tries=3", "+time=1", name, rtype], "")
+    /// Has `nsupdate` do something in `dyn.test` with the first key.
+    pub fn update(&self, script: &str) {
+        let said = nsupdate(self.port, script);
+        assert!(said.is_success, "{script}: {said:?}");
     }
 
-    fn wait_until_up(&self) {
-        let deadline = clock::now() + PATIENCE;
-        while !self.ask("dyn.test", "SOA").out.contains("ns1.dyn.test.") {
-            assert!(clock::now() < deadline, "the server does not answer:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if !self.wrapper.is_empty() && matches!(self.child.try_wait(), Ok(None)) {
+            kill(self.pid());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the server said:\n{}", self.log());
         }
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// The records that the zone begins with.
-const SEED: &str = "\
-$TTL 300
-@       SOA ns1 admin 1 3600 600 86400 60
-        NS  ns1
-ns1     A   127.0.0.1
-two     A   10.1.1.1
-        A   10.1.1.2
-";
-
-fn configuration(folder: &Path, port: u16, http: u16) -> String {
-    let folder = folder.display();
-    let keys: String = KEYS
-        .iter()
-        .map(|(algorithm, name, secret)| {
-            format!(
-                "[[dns.key]]\nname = \"{name}\"\nalgorithm = \"{algorithm}\"\nsecret = {{ base64 = \"{secret}\" }}\n\n"
-            )
-        })
-        .collect();
-    let rules: String = KEYS[..3]
-        .iter()
-        .map(|(_, name, _)| {
-            format!("[[dns.zone.update]]\nkey = \"{name}\"\nnames = [\"@\", \"*\"]\ntypes = [\"any\"]\n\n")
-        })
-        .collect();
-    format!(
-        "name = \"ns\"\nstate = \"{folder}/state\"\ncontrol = \"{folder}/control.sock\"\n\n\
-         [dns]\nlisten = [\"127.0.0.1:{port}\"]\n\n\
-         [dns.dyndns2]\nlisten = [\"127.0.0.1:{http}\"]\n\n{keys}\
-         [[dns.zone]]\nname = \"dyn.test\"\nfile = \"{folder}/dyn.test.zone\"\ntransfer = {{ keys = [\"k256\"] }}\n\n{rules}\
-         [[dns.zone.update]]\nkey = \"acme\"\nnames = [\"_acme-challenge.dyn.test\"]\ntypes = [\"TXT\"]\n"
-    )
+/// Ends a process at once.
+pub fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
 }
 
-fn spawn(folder: &Path) -> Child {
-    let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_gatehouse"))
-        .args(["dns", "serve", "--config"])
-        .arg(folder.join("gatehouse.toml"))
+/// What `dig` finds at a port, sorted, one record's data a line.
+pub fn dig(port: u16, name: &str, rtype: &str) -> Vec<String> {
+    let port = port.to_string();
+    let said = run("dig", &["@127.0.0.1", "-p", &port, "+short", "+tries=3", "+time=1", name, rtype], "");
+    let mut lines: Vec<String> = said.out.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// Waits until `dig` finds exactly this at a port.
+pub fn wait_for(port: u16, name: &str, rtype: &str, expected: &[&str]) {
+    let found = || dig(port, name, rtype);
+    wait_until(|| found() == expected, || format!("{name} {rtype} is {:?}, not {expected:?}", found()));
+}
+
+/// Has `nsupdate` do something in `dyn.test` with the first key.
+pub fn nsupdate(port: u16, script: &str) -> Said {
+    let input = format!("server 127.0.0.1 {port}\nzone dyn.test\n{script}\nsend\n");
+    run("nsupdate", &["-y", &key()], &input)
+}
+
+/// The first key in one word.
+pub fn key() -> String {
+    let (algorithm, name, secret) = KEYS[0];
+    format!("{algorithm}:{name}:{secret}")
+}
+
+fn keys() -> String {
+    let table = |(algorithm, name, secret): &(&str, &str, &str)| {
+        format!("[[dns.key]]\nname = \"{name}\"\nalgorithm = \"{algorithm}\"\nsecret = {{ base64 = \"{secret}\" }}\n\n")
+    };
+    KEYS.iter().map(table).collect()
+}
+
+fn spawn(folder: &Folder, wrapper: &[String]) -> Child {
+    let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+    let words = wrapper.iter().map(String::as_str).chain([GATEHOUSE, "dns", "serve", "--config"]);
+    let mut words = words.map(Path::new);
+    Command::new(words.next().unwrap())
+        .args(words)
+        .arg(folder.path().join("gatehouse.toml"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
         .unwrap()
-}
-
-/// A port that nobody has over UDP or TCP, or had a moment ago.
-fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -1,34 +1,82 @@
 //! Foreign programs: whether they are here, what they are told and what they say.
 
+use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use gatehouse::clock;
+
+/// Nothing that works takes longer on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What a program said.
 #[derive(Debug)]
 pub struct Said {
     pub out: String,
     pub error: String,
+    pub code: Option<i32>,
     pub is_success: bool,
+}
+
+/// A folder that goes when the test ends.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty one.
+    pub fn new(what: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("gatehouse-interop-{}-{count}-{what}", std::process::id());
+        // Not below the target folder: a Unix socket's path has a hundred octets.
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Whether all of these programs, or files where the name has a slash, are here. If not, the test says so loudly, and fails
 /// with `LAB=require`.
 pub fn here(test: &str, wanted: &[&str]) -> bool {
     let Some(missing) = wanted.iter().find(|wanted| !is_here(wanted)) else { return true };
-    assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {missing} is missing");
+    skips(test, &format!("{missing} is missing"));
+    false
+}
+
+/// Says loudly that a test cannot run; with `LAB=require` that is a failure.
+pub fn skips(test: &str, why: &str) {
+    assert!(std::env::var("LAB").as_deref() != Ok("require"), "{test} cannot run: {why}");
     // Not `eprintln!`, which is hidden for a test that passes.
     #[allow(clippy::explicit_write, reason = "the test runner would keep `eprintln!` to itself")]
-    writeln!(std::io::stderr(), "SKIPPED {test}: {missing} is missing").unwrap();
-    false
+    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").unwrap();
 }
 
 /// Runs a program to its end with this input.
 pub fn run(program: &str, arguments: &[&str], input: &str) -> Said {
+    run_with(program, arguments, &[], input)
+}
+
+/// Runs a program to its end with this environment and input.
+pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Said {
     let mut child = Command::new("timeout")
         .args(["30", program])
         .args(arguments)
         .env("PATH", path())
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -38,12 +86,33 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Said {
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |octets| String::from_utf8_lossy(octets).into_owned();
-    Said { out: text(&output.stdout), error: text(&output.stderr), is_success: output.status.success() }
+    let (code, is_success) = (output.status.code(), output.status.success());
+    Said { out: text(&output.stdout), error: text(&output.stderr), code, is_success }
+}
+
+/// Waits until something is so; `why` says what is instead.
+pub fn wait_until(mut is_so: impl FnMut() -> bool, why: impl Fn() -> String) {
+    let deadline = clock::now() + PATIENCE;
+    while !is_so() {
+        assert!(clock::now() < deadline, "{}", why());
+        std::thread::sleep(Duration::from_millis(30));
+    }
 }
 
 /// Daemons live in sbin, which is not in every user's path.
 pub fn path() -> String {
     format!("/usr/bin:/bin:/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default())
+}
+
+/// A port that nobody has over UDP or TCP, or had a moment ago.
+pub fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn is_here(wanted: &str) -> bool {

@@ -77,8 +77,9 @@ Examples:
     /// Put the records of a zone file into a zone, by updates
     #[command(
         long_about = "Sends the records of a zone file as signed updates: each set of records in the file replaces the \
-                      one of that name and type; what the file does not have stays. SOA records are left out. Every \
-                      update is done as a whole; a file of many records takes several.",
+                      one of that name and type; what the file does not have stays. SOA records and \
+                      what signing a zone makes are left out. Every update is done as a whole; a file of many records \
+                      takes several.",
         after_help = "\
 Examples:
   gatehouse dns import cloud.example.com cloud.zone"

@@ -39,6 +39,7 @@ fn keys(output: Output, status: &DnssecStatus) -> anyhow::Result<()> {
 async fn ds(client: &Client, zone: &Name, output: Output) -> anyhow::Result<()> {
     let DnssecStatus { mut keys, zone, .. } = told(output, client.get(&of_zone(zone, "dnssec")).await)?;
     keys.retain(|key| key.announced);
-    anyhow::ensure!(!keys.is_empty() || output.json, "{}", show::not_signed(&zone));
-    print(output, &keys, |keys| keys.iter().filter_map(|key| key.ds.as_ref()).map(|ds| show::ds(&zone, ds)).collect())
+    print(output, &keys, |keys| keys.iter().filter_map(|key| key.ds.as_ref()).map(|ds| show::ds(&zone, ds)).collect())?;
+    anyhow::ensure!(!keys.is_empty(), "{}", show::not_signed(&zone));
+    Ok(())
 }

@@ -10,6 +10,7 @@ use dns::client::{ClientError, Credentials, Server, SigningKey};
 use dns::name::{Name, NameRef};
 use dns::record::{Record, Rtype};
 use dns::settings::{Algorithm, Key};
+use dns::sign::AnswerError;
 use dns::sign::keys::{self, Found};
 use dns::sign::sig0::PrivateKey as _;
 use dns::text::read_rdata;
@@ -79,10 +80,17 @@ pub async fn import(client: &Client, args: ImportArgs) -> anyhow::Result<()> {
     let read = files::read_file(&zone, &file)?.map_err(|faults| anyhow::anyhow!("{faults}"))?;
     let goal = Goal::find(client, Whereto { key, server, zone: Some(zone.clone()) }, zone.as_ref()).await?;
     let mut sets: BTreeMap<(Name, Rtype), Vec<Record>> = BTreeMap::new();
-    for record in read.records().filter(|record| record.rtype != Rtype::SOA && !record.rtype.is_made_by_signing()) {
+    for record in read.records().filter(|record| is_imported(record, &zone)) {
         sets.entry((record.name.clone(), record.rtype)).or_default().push(record);
     }
     goal.send(batches(sets), None, output).await
+}
+
+/// Whether a record of a zone file goes into the zone: not what the server there makes itself, nor the keys of signatures that
+/// stay behind.
+fn is_imported(record: &Record, zone: &Name) -> bool {
+    let is_key = matches!(record.rtype, Rtype::DNSKEY | Rtype::CDS | Rtype::CDNSKEY) && record.name == *zone;
+    record.rtype != Rtype::SOA && !record.rtype.is_made_by_signing() && !is_key
 }
 
 /// Updates of a size that servers take; a set is never split, because it would be incomplete between two updates.
@@ -168,6 +176,12 @@ impl Goal {
                         print(output, &self.done(rcode, None, number), |_| String::new())?;
                     }
                     bail!("{}{done}", self.server.meaning(rcode, &self.zone));
+                }
+                Err(error @ ClientError::Answer(AnswerError::Refused(_))) => {
+                    if output.json {
+                        print(output, &self.done(Rcode::NOTAUTH, None, number), |_| String::new())?;
+                    }
+                    bail!("{error}: there, {} has another secret or algorithm, or is not known{done}", self.key);
                 }
                 Err(error) => return Err(error).with_context(|| format!("nobody knows whether it was done{done}")),
             };
