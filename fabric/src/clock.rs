@@ -4,7 +4,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::units::Time;
+use crate::units::{Time, WallTime};
 
 /// Now, on `CLOCK_BOOTTIME`.
 pub fn now() -> Time {
@@ -18,6 +18,11 @@ pub fn now() -> Time {
 pub fn wall_millis() -> u64 {
     let spec = clock_gettime(ClockId::Realtime);
     u64::try_from(spec.tv_sec).unwrap_or(0) * 1_000 + u64::try_from(spec.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+/// Now by the wall clock, for what has a date; it may jump.
+pub fn wall() -> WallTime {
+    WallTime::from_secs(wall_millis() / 1_000)
 }
 
 /// Unpredictable bytes from the kernel, for identities.

@@ -4,5 +4,6 @@
 //! Nothing here knows of sites, elections or DNS; the daemon joins the two.
 
 pub mod clock;
+pub mod identity;
 pub mod random;
 pub mod units;

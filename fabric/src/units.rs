@@ -55,6 +55,43 @@ impl Sub<Duration> for Time {
     }
 }
 
+/// A moment by the wall clock, in whole seconds since 1970: what machines agree on by date, such as the end of a
+/// certificate. It may jump, and the clocks of two machines may differ by hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WallTime(u64);
+
+impl WallTime {
+    /// The moment `seconds` seconds after the beginning of 1970.
+    pub const fn from_secs(seconds: u64) -> WallTime {
+        WallTime(seconds)
+    }
+
+    /// Seconds since the beginning of 1970.
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: WallTime) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for WallTime {
+    type Output = WallTime;
+    fn add(self, span: Duration) -> WallTime {
+        WallTime(self.0.saturating_add(span.as_secs()))
+    }
+}
+
+impl Sub<Duration> for WallTime {
+    type Output = WallTime;
+    fn sub(self, span: Duration) -> WallTime {
+        WallTime(self.0.saturating_sub(span.as_secs()))
+    }
+}
+
 /// Names a node: one member of a site, one identity in a fabric; 16 bytes, written as 32 hexadecimal digits.
 ///
 /// In a fabric it is the beginning of the SHA-256 of the node's public key, so that nobody else can claim it.

@@ -1,0 +1,147 @@
+//! The fabric's key is rotated; lists of revoked keys travel.
+
+use super::*;
+
+const OVERLAP: Duration = Duration::from_secs(60 * 86_400);
+
+/// A fabric, the same with a new key, and that key.
+fn rotated(fabric: &Fabric, number: u8, now: WallTime) -> (Trust, FabricKey) {
+    let next = fabric_key(number);
+    let own = root(&next, fabric.trust.fabric(), stamp(now)).unwrap();
+    let cross = cross(&fabric.key, &fabric.trust, &next.public(), now + OVERLAP, stamp(now)).unwrap();
+    (fabric.trust.succeed(own, cross).unwrap(), next)
+}
+
+#[test]
+fn both_keys_are_trusted_until_the_overlap_ends() {
+    let fabric = Fabric::new(1, NOW);
+    let old_node = fabric.node(5, NOW);
+    let (trust, next) = rotated(&fabric, 2, NOW);
+    assert_eq!((trust.fabric(), trust.rotations()), (fabric.trust.fabric(), 1), "the fabric keeps its name");
+    let new_node = Fabric::spawner(&next, &trust, NOW);
+    let knows = Verifier::new(trust.clone());
+    let (during, after) = (NOW + DAY, NOW + OVERLAP + Duration::from_secs(1));
+    let judge = |verifier: &Verifier, chain: &Chain, now| verifier.verify_chain(chain, Role::Node, now);
+    let peer = judge(&knows, old_node.chain(), during).unwrap();
+    assert!(peer.until() <= NOW + OVERLAP);
+    assert!(judge(&knows, new_node.chain(), during).is_ok());
+    assert_eq!(knows.trust.overlap(during), Some(NOW + OVERLAP));
+    assert_eq!((knows.trust.overlap(after), knows.trust.anchors(after).len()), (None, 1));
+
+    // A node that was made just before the end would be valid for longer, but its issuer counts no more.
+    let late = NOW + OVERLAP - DAY;
+    let late_node = fabric.node(6, late);
+    assert!(judge(&knows, late_node.chain(), late).is_ok());
+    assert_eq!(judge(&knows, late_node.chain(), after).unwrap_err(), VerifyError::UnknownIssuer);
+    let renewed = Fabric::spawner(&next, &trust, late);
+    assert!(judge(&knows, renewed.chain(), after).is_ok());
+}
+
+#[test]
+fn who_has_not_heard_of_the_new_key_believes_the_cross_certificate() {
+    let fabric = Fabric::new(1, NOW);
+    let (trust, next) = rotated(&fabric, 2, NOW);
+    let node = Fabric::spawner(&next, &trust, NOW);
+    let verifier = fabric.verifier();
+    let with_cross = |now| {
+        let mut shown: Vec<Vec<u8>> = node.chain().ders().map(|der| der.to_vec()).collect();
+        shown.extend(trust.crosses(now).map(|der| der.to_vec()));
+        verifier.verify(shown.iter().map(Vec::as_slice), Role::Node, now)
+    };
+    assert_eq!(
+        verifier.verify_chain(node.chain(), Role::Node, NOW).unwrap_err(),
+        VerifyError::UnknownIssuer,
+        "without it nobody would"
+    );
+    let peer = with_cross(NOW).unwrap();
+    assert_eq!(peer.issuers(), [node.id(), next.public().node()]);
+    assert!(with_cross(NOW + OVERLAP + DAY).is_err(), "the cross certificate has ended");
+}
+
+#[test]
+fn a_spawner_cannot_put_itself_in_the_fabrics_place() {
+    let fabric = Fabric::new(1, NOW);
+    let (_, rogue) = rotated(&fabric, 9, NOW);
+    // A cross certificate that another than the newest key has signed.
+    let other = Fabric::new(3, NOW);
+    let own = root(&rogue, fabric.trust.fabric(), stamp(NOW)).unwrap();
+    let forged = cross(&other.key, &other.trust, &rogue.public(), NOW + OVERLAP, stamp(NOW)).unwrap();
+    assert_eq!(fabric.trust.succeed(own.clone(), forged).unwrap_err(), TrustError::Succession);
+    assert_eq!(fabric.trust.succeed(own.clone(), own).unwrap_err(), TrustError::Succession);
+    let wrong = cross(&other.key, &fabric.trust, &rogue.public(), NOW + OVERLAP, stamp(NOW));
+    assert!(matches!(wrong, Err(MintError::NotRoot)));
+}
+
+#[test]
+fn news_of_keys_are_taken_in_once_and_contradictions_never() {
+    let fabric = Fabric::new(1, NOW);
+    let (one, _) = rotated(&fabric, 2, NOW);
+    let (other, _) = rotated(&fabric, 3, NOW);
+    let mut known = fabric.trust.clone();
+    assert_eq!((known.merge(&one), known.merge(&one), known.merge(&fabric.trust)), (Ok(true), Ok(false), Ok(false)));
+    assert_eq!((known.merge(&other), &known), (Err(TrustError::Conflict), &one));
+    let stranger = Fabric::new(7, NOW).trust;
+    assert_eq!(known.merge(&stranger), Err(TrustError::OtherFabric(stranger.fabric())));
+}
+
+#[test]
+fn one_overlap_ends_before_the_next_begins() {
+    let fabric = Fabric::new(1, NOW);
+    let (trust, key) = rotated(&fabric, 2, NOW);
+    let early = cross(&key, &trust, &fabric_key(3).public(), NOW + 2 * OVERLAP, stamp(NOW + DAY));
+    assert!(matches!(early, Err(MintError::Overlap(until)) if until == NOW + OVERLAP));
+    let then = NOW + OVERLAP + DAY;
+    let fabric = Fabric { spawner: Fabric::spawner(&key, &trust, then), key, trust };
+    let (third, _) = rotated(&fabric, 3, then);
+    assert_eq!((third.rotations(), third.anchors(then).len()), (2, 2));
+    assert_eq!(Trust::from_pem(&third.to_pem()), Ok(third));
+}
+
+#[test]
+fn trust_cannot_be_cut_or_reordered() {
+    let fabric = Fabric::new(1, NOW);
+    let (trust, _) = rotated(&fabric, 2, NOW);
+    let ders: Vec<&[u8]> = trust.certificates().map(|one| one.der().as_ref()).collect();
+    assert_eq!(Trust::parse(ders.iter().copied()), Ok(trust.clone()));
+    assert_eq!(Trust::parse([ders[1]]), Err(TrustError::Root), "the id does not follow from a later key");
+    assert_eq!(Trust::parse([ders[0], ders[1]]), Err(TrustError::Succession));
+    assert_eq!(Trust::parse([ders[0], ders[2], ders[1]]), Err(TrustError::Succession));
+    assert_eq!(Trust::parse([]), Err(TrustError::Length));
+}
+
+#[test]
+fn of_two_lists_the_newer_counts_in_whatever_order_they_come() {
+    let fabric = Fabric::new(1, NOW);
+    let id = fabric.trust.fabric();
+    let mut signer = Revocations::new(id);
+    let first = signer.revoke(fabric.spawner.key(), pair(5).public().node(), NOW).unwrap();
+    let second = signer.revoke(fabric.spawner.key(), pair(6).public().node(), NOW).unwrap();
+    let (mut one, mut other) = (Revocations::new(id), Revocations::new(id));
+    assert_eq!((one.merge(first.clone()), one.merge(second.clone())), (Ok(true), Ok(true)));
+    assert_eq!(
+        (other.merge(second.clone()), other.merge(first), other.merge(second)),
+        (Ok(true), Ok(false), Ok(false))
+    );
+    assert_eq!((&one, &other), (&signer, &signer));
+    let nodes: Vec<_> = one.lists().flat_map(RevocationList::nodes).collect();
+    assert_eq!(nodes.len(), 2);
+}
+
+#[test]
+fn a_list_cannot_be_forged_or_grow_for_ever() {
+    let fabric = Fabric::new(1, NOW);
+    let mut signer = Revocations::new(fabric.trust.fabric());
+    let list = signer.revoke(fabric.spawner.key(), pair(5).public().node(), NOW).unwrap();
+    assert_eq!(RevocationList::parse(list.as_bytes()), Ok(list.clone()));
+    for at in 0..list.as_bytes().len() * 8 {
+        let mut changed = list.as_bytes().to_vec();
+        changed[at / 8] ^= 1 << (at % 8);
+        assert!(RevocationList::parse(&changed).is_err(), "bit {at}");
+    }
+    // What no certificate can be left of is forgotten.
+    let later = NOW + 2 * SPAWNER_VALIDITY + DAY;
+    let list = signer.revoke(fabric.spawner.key(), pair(6).public().node(), later).unwrap();
+    assert_eq!(list.nodes().collect::<Vec<_>>(), [pair(6).public().node()]);
+    let mut stranger = Revocations::new(Fabric::new(2, NOW).trust.fabric());
+    assert_eq!(stranger.merge(list), Err(RevocationError::OtherFabric(fabric.trust.fabric())));
+}
