@@ -10,7 +10,6 @@ pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod demo;
-pub mod durable;
 pub mod election;
 pub mod lan;
 pub mod notify;
@@ -18,4 +17,4 @@ pub mod reach;
 pub mod units;
 pub mod wire;
 
-pub use fabric::{clock, random};
+pub use fabric::{clock, durable, random};

@@ -69,9 +69,10 @@ const DNS_WIRING: &[&str] = &["server"];
 const FABRIC_LAYERS: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("clock", &["units"]),
+    ("durable", &[]),
     ("random", &[]),
     ("wire", &["units"]),
-    ("identity", &["clock", "random", "units", "wire"]),
+    ("identity", &["clock", "durable", "random", "units", "wire"]),
     ("transport", &["clock", "identity", "random", "units", "wire"]),
     ("registry", &["clock", "identity", "random", "transport", "units", "wire"]),
     ("connect", &["clock", "identity", "random", "transport", "units", "wire"]),

@@ -4,6 +4,8 @@
 //! Nothing here knows of sites, elections or DNS; the daemon joins the two.
 
 pub mod clock;
+pub mod durable;
 pub mod identity;
 pub mod random;
 pub mod units;
+pub mod wire;

@@ -1,5 +1,7 @@
 //! A small fabric, and what it is judged by.
 
+mod files;
+mod request;
 mod tls;
 mod tools;
 mod trust;
