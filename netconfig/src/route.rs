@@ -173,6 +173,22 @@ pub(crate) fn concerns(message: &Message, ours: impl Fn(u32, Option<&str>) -> bo
     }
 }
 
+/// The index of a link that can no longer carry packets by this notification, and whether it is still administratively
+/// up.
+pub(crate) fn lost_link(message: &Message) -> Option<(u32, bool)> {
+    let (link, gone) = match parse(message)? {
+        RouteNetlinkMessage::NewLink(link) => (link, false),
+        RouteNetlinkMessage::DelLink(link) => (link, true),
+        _ => return None,
+    };
+    // A port that leaves a bridge is told of as a link that goes, in the bridge's family.
+    if link.header.interface_family != AddressFamily::Unspec {
+        return None;
+    }
+    let Link { index, up, running, .. } = describe(&link);
+    (gone || !running).then_some((index, up && !gone))
+}
+
 fn describe(link: &LinkMessage) -> Link {
     let flags = link.header.flags;
     let mut parent = None;

@@ -99,13 +99,15 @@ impl Watch {
     }
 }
 
-/// What happened to a link between two looks. One that was replaced went down and came up.
+/// What happened to a link between two looks. One that was replaced went down and came up; that one without carrier
+/// comes or goes is told as well, for people ask why there is no link.
 pub(crate) fn link_events(before: Option<&Link>, now: Option<&Link>) -> Vec<Event> {
     let running = |link: Option<&Link>| link.filter(|link| link.running).map(|link| link.index);
     match (running(before), running(now)) {
         (Some(old), Some(new)) if old != new => vec![Event::Link { up: false }, Event::Link { up: true }],
         (None, Some(_)) => vec![Event::Link { up: true }],
         (Some(_), None) => vec![Event::Link { up: false }],
+        (None, None) if before.is_some() != now.is_some() => vec![Event::Link { up: false }],
         (Some(_), Some(_)) | (None, None) => Vec::new(),
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use error::{ApplyError, OpenError};
 
-use keeper::Keeper;
+use keeper::{Ended, Keeper, Kept};
 
 use crate::netlink::Notifications;
 use crate::nft::{self, Nft, NftError, Protection};
@@ -122,7 +122,7 @@ impl Host {
             tap: None,
             undo,
             pending: VecDeque::new(),
-            keeper: Keeper::start().map_err(OpenError::Socket)?,
+            keeper: Keeper::start(Kept::default()).map_err(OpenError::Socket)?,
             changes: 0,
             looking: None,
             look_again: None,
@@ -179,7 +179,9 @@ impl Host {
     /// Has the lifetime of two seconds renewed of all addresses that are on, in the background. Where that fails,
     /// [`Event::AddressLost`] follows.
     pub fn renew(&mut self) {
-        self.keeper.renew();
+        if self.keeper.renew() == Err(Ended) {
+            self.replace_keeper();
+        }
     }
 
     /// Has the machine compared with what is wanted, in the background; [`Event::Compared`] follows, unless a change
@@ -214,7 +216,9 @@ impl Host {
     /// # Errors
     /// When the kernel refuses; the old fence stands until the next [`Host::resync`].
     pub async fn set_lease(&mut self, lease: Duration) -> Result<(), ApplyError> {
-        if std::mem::replace(&mut self.wanted.fence.lease, lease) == lease {
+        self.wanted.fence.lease = lease;
+        // Also the one that was wanted before may have been refused.
+        if self.index().is_some_and(|nic| fence_stands(self.seen.fence, &self.wanted, nic)) {
             return Ok(());
         }
         self.resync().await.map(|_| ())

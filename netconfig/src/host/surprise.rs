@@ -1,9 +1,11 @@
 //! What the kernel and the LAN say unasked, and what follows from it.
 //!
 //! A notification is only a reason to look: what happened is read off the difference between two looks
-//! ([`surprises`], pure), so a lost, late or repeated one changes nothing.
+//! ([`surprises`], pure), so a lost, late or repeated one changes nothing. The one exception: a link that is lost is
+//! believed at once. A look waits for the kernel's lock and for its thread's turn on a busy machine, and by then the
+//! link may be back; whoever was deaf meanwhile would take silence for an answer.
 
-use super::keeper::Answer;
+use super::keeper::{Answer, Ended, Keeper};
 use super::{Event, Host, Purpose, fence_stands};
 use crate::Wanted;
 use crate::netlink::Message;
@@ -45,12 +47,26 @@ impl Host {
             self.check_fence();
         }
         let links = self.route_events.take();
+        for message in &links.messages {
+            self.believe_loss(message);
+        }
         if links.lost || links.messages.iter().any(|message| self.concerns(message)) {
             self.look(Purpose::Repair);
         }
         if let Some(tap) = &self.tap {
             let seen = tap.take().into_iter().map(|claim| Event::AddressSeen { mac: claim.mac });
             self.pending.extend(seen);
+        }
+    }
+
+    /// A link that is lost is no matter of looking.
+    fn believe_loss(&mut self, message: &Message) {
+        if let (Some(nic), Some((index, up))) = (&mut self.seen.nic, route::lost_link(message))
+            && nic.index == index
+            && nic.running
+        {
+            (nic.running, nic.up) = (false, up);
+            self.pending.push_back(Event::Link { up: false });
         }
     }
 
@@ -74,12 +90,29 @@ impl Host {
             self.look_again = self.look_again.max(Some(purpose));
         } else {
             self.looking = Some(purpose);
-            self.keeper.look(self.changes, &self.wanted);
+            if self.keeper.look(self.changes, &self.wanted) == Err(Ended) {
+                self.replace_keeper();
+            }
         }
+    }
+
+    /// Nobody would renew the address, or look: another thread shall, and the caller itself once, for what this one
+    /// has left undone. Where none can be started, the next renewal or look tries again.
+    pub(super) fn replace_keeper(&mut self) {
+        match Keeper::start(self.keeper.kept.clone()) {
+            Ok(keeper) => {
+                tracing::error!("the thread that renews the address had ended; another one has taken its place");
+                self.keeper = keeper;
+            }
+            Err(error) => tracing::error!(%error, "the thread that renews the address has ended"),
+        }
+        (self.looking, self.look_again) = (None, None);
+        self.pending.push_back(Event::Compared { as_wanted: false });
     }
 
     fn answered(&mut self, answer: Answer) {
         match answer {
+            Answer::Ended => self.replace_keeper(),
             Answer::NotRenewed(error) => {
                 tracing::warn!(%error, "an address could not be renewed");
                 self.pending.push_back(Event::AddressLost);

@@ -104,6 +104,23 @@ fn an_interface_that_appears_later_is_set_up_then() {
 }
 
 #[test]
+fn a_link_that_is_back_before_anybody_looked_was_lost_all_the_same() {
+    lab(&format!("{HERE}::a_link_that_is_back_before_anybody_looked_was_lost_all_the_same"), |machine| async move {
+        let mut host = machine.host().await;
+        for (down, up) in [
+            ("ip link set eth0 down", "ip link set eth0 up"),
+            ("ip -n lan link set port down", "ip -n lan link set port up"),
+        ] {
+            run(down);
+            run(up);
+            expect(&mut host, |event| *event == Event::Link { up: false }).await;
+            expect(&mut host, |event| *event == Event::Link { up: true }).await;
+            assert!(host.link_up());
+        }
+    });
+}
+
+#[test]
 fn a_new_own_address_is_told() {
     lab(&format!("{HERE}::a_new_own_address_is_told"), |machine| async move {
         let mut host = machine.host().await;

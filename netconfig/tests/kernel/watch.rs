@@ -29,8 +29,8 @@ fn the_link_is_watched_without_a_capability() {
         });
         let next = || told.recv_timeout(Duration::from_secs(5)).unwrap();
         let link = |up| {
-            let other = |event: &Option<Event>| *event == Some(Event::AddressesChanged);
-            assert_eq!(std::iter::repeat_with(next).find(|event| !other(event)), Some(Some(Event::Link { up })));
+            // A device that has just come may not carry packets yet.
+            assert!(std::iter::repeat_with(next).any(|event| event == Some(Event::Link { up })));
         };
         assert_eq!(next(), None);
         assert_eq!(state(), before, "watching changed the machine");
@@ -39,6 +39,7 @@ fn the_link_is_watched_without_a_capability() {
         run("ip link set eth0 down");
         link(false);
         run("ip link set eth0 name away");
+        link(false);
         run("ip link set away up");
         run("ip link set away name eth0");
         link(true);
