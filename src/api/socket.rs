@@ -1,4 +1,4 @@
-//! The control socket's file: made safely, never stolen from a daemon that lives.
+//! The control socket's file: made safely, never stolen from a program that lives.
 //!
 //! **Invariant:** the socket is never open to everybody, not even for a moment, and a file that is not a dead
 //! socket is never removed.
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, listen, socket_with};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 /// Who may ask: the daemon's user and group.
 const SOCKET_MODE: u32 = 0o660;
@@ -78,9 +78,14 @@ fn id(path: &Path) -> Option<(u64, u64)> {
 /// Why the control socket could not be made. The file system is as it was, but for a new folder.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// A daemon answers on this path.
-    #[error("another gatehouse is running: it answers at {}", .0.display())]
-    Running(PathBuf),
+    /// A program that runs has this socket.
+    #[error("{} belongs to {owner}; stop that or set `control` to another path", path.display())]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+        /// Which program, as far as it is known.
+        owner: String,
+    },
     /// Something that is no socket lies there.
     #[error("{} exists and is not a socket; remove it or set `control` to another path", .0.display())]
     NotASocket(PathBuf),
@@ -99,11 +104,11 @@ pub enum BindError {
     },
 }
 
-/// Listens on `path`, with mode 0660; makes the folder (mode 0755) where it is missing, and replaces a socket that
-/// nobody answers on. Needs a tokio runtime around it.
+/// Listens on `path`, with mode 0660; makes the folder (mode 0755) where it is missing, and replaces a socket that no
+/// program has any more. Needs a tokio runtime around it.
 ///
 /// # Errors
-/// When a daemon answers there already, or the file cannot be made.
+/// When a program that runs has it, or the file cannot be made.
 pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     let failed = |deed, path: &Path| {
         let path = path.to_owned();
@@ -133,18 +138,39 @@ fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<(), BindError>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io("look at")(error)),
     }
-    // Non-blocking, because a daemon whose backlog is full would make us wait; it answers EAGAIN, and so it lives.
-    let probe = socket().map_err(io("ask"))?;
+    // A stream would also be refused by a program that is about to listen. A datagram socket is refused only where
+    // there is none: another kind of socket is the wrong one (EPROTOTYPE), one that is engaged says so (EPERM).
+    let probe = socket(SocketType::DGRAM).map_err(io("ask"))?;
     match connect(&probe, address) {
         Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(io("remove the dead socket")),
         Err(Errno::NOENT) => Ok(()),
-        Ok(()) | Err(Errno::AGAIN) => Err(BindError::Running(path.to_owned())),
+        Ok(()) | Err(Errno::PERM | Errno::PROTOTYPE) => {
+            Err(BindError::InUse { path: path.to_owned(), owner: owner(address) })
+        }
         Err(error) => Err(io("ask")(error.into())),
     }
 }
 
+/// Who listens there, for people.
+fn owner(address: &SocketAddrUnix) -> String {
+    const SOMEBODY: &str = "a running program";
+    let pid = || -> io::Result<Option<i32>> {
+        // Non-blocking, because a program whose backlog is full would make us wait.
+        let stream = socket(SocketType::STREAM)?;
+        connect(&stream, address)?;
+        Ok(UnixStream::from_std(stream.into())?.peer_cred()?.pid())
+    };
+    // Zero is a process that cannot be seen from here.
+    let Some(pid) = pid().ok().flatten().filter(|pid| *pid > 0) else { return SOMEBODY.to_owned() };
+    match fs::read_to_string(format!("/proc/{pid}/comm")).as_deref().map(str::trim_end) {
+        Ok("gatehouse") => format!("another gatehouse (process {pid})"),
+        Ok(name) => format!("another program, {name} (process {pid})"),
+        Err(_) => format!("{SOMEBODY} (process {pid})"),
+    }
+}
+
 fn open(path: &Path, address: &SocketAddrUnix) -> io::Result<net::UnixListener> {
-    let socket = socket()?;
+    let socket = socket(SocketType::STREAM)?;
     // Linux gives the file the mode of the socket, so it is never wider than this; the umask may have narrowed it.
     fchmod(&socket, Mode::from_raw_mode(SOCKET_MODE))?;
     rustix::net::bind(&socket, address)?;
@@ -153,7 +179,7 @@ fn open(path: &Path, address: &SocketAddrUnix) -> io::Result<net::UnixListener> 
     Ok(socket.into())
 }
 
-fn socket() -> io::Result<OwnedFd> {
+fn socket(kind: SocketType) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+    Ok(socket_with(AddressFamily::UNIX, kind, flags, None)?)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ::dns::server::Server;
 use ::dns::settings::{Dnssec, Peer, Settings, SigningAlgorithm, Source, ZoneSettings};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -326,12 +327,27 @@ async fn a_socket_whose_file_or_folder_vanishes_is_there_again() {
 #[tokio::test]
 async fn only_a_dead_socket_is_replaced() {
     let fixture = Fixture::new();
-    assert!(matches!(bind(&fixture.socket), Err(BindError::Running(_))));
+    let Err(BindError::InUse { owner, .. }) = bind(&fixture.socket) else { panic!("taken from a running one") };
+    assert!(owner.contains(&format!("(process {})", std::process::id())), "{owner}");
     assert_eq!(fixture.request("GET", "/healthz").await, (200, "ok\n".into()), "the running one is untouched");
 
     let dead = fixture.folder.join("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).expect("a socket"));
     bind(&dead).expect("nobody answers there");
+
+    let datagrams = fixture.folder.join("datagrams.sock");
+    let others = std::os::unix::net::UnixDatagram::bind(&datagrams).expect("a socket");
+    assert!(matches!(bind(&datagrams), Err(BindError::InUse { .. })));
+    others.connect(&datagrams).expect("engaged");
+    assert!(matches!(bind(&datagrams), Err(BindError::InUse { .. })), "also one that takes no more");
+    drop(others);
+    bind(&datagrams).expect("nobody has it any more");
+
+    let early = fixture.folder.join("early.sock");
+    let unready = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+    rustix::net::bind(&unready, &SocketAddrUnix::new(&early).expect("a path")).expect("bound");
+    assert!(matches!(bind(&early), Err(BindError::InUse { .. })), "its owner is about to listen");
+    assert!(early.exists());
 
     let file = fixture.folder.join("file");
     fs::write(&file, "precious").expect("written");
