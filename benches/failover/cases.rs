@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use gatehouse::clock;
 use gatehouse::demo::deed::Deed;
-use gatehouse::demo::measure::{BASE, Figures, Window};
+use gatehouse::demo::measure::{Figures, Stretch, Window};
 use gatehouse::demo::site::Site;
 use gatehouse::demo::software::{Gatehouse, Profile, Software};
 use serde::{Deserialize, Serialize};
@@ -167,8 +167,8 @@ impl Case {
     pub fn run(&self, logs: &Logs) -> Result<Outcome> {
         let mut site = Site::open(self.members, self.subject.software())?;
         site.start_all()?;
-        // Some change their minds after a second; the fault is for one who has held all through the base second.
-        let calm = BASE + Duration::from_millis(100);
+        // Some change their minds after a second; the fault is for one who has held all through the calm before it.
+        let calm = CALM + Duration::from_millis(100);
         let holder = site.wait_for_holder(Duration::from_secs(30), calm)?;
         let begin = clock::now() - calm;
 
@@ -188,8 +188,11 @@ impl Case {
         std::thread::sleep(LATE_ANSWERS);
 
         let record = site.record(begin);
-        let first = record.figures(Window { fault, end: undone, holder: Some(holder) });
-        let second = Window { fault: undone, end, holder: first.holder_after };
+        // What is compared is watched for equally long: the longer one watches, the longer the longest gap.
+        let calm = |watched: Duration| Stretch::before(fault, watched.min(CALM));
+        let first = Window { fault, end: undone, holder: Some(holder), calm: calm(undone.since(fault)) };
+        let first = record.figures(first);
+        let second = Window { fault: undone, end, holder: first.holder_after, calm: calm(end.since(undone)) };
         let outcome = Outcome { first, second: undo.map(|_| record.figures(second)), holders: site.address_on().len() };
         if let Some(folder) = logs.keep(self, &site, &outcome, Moments { fault, undone, holder })? {
             eprintln!("    missed an aim: {}", folder.display());
@@ -209,6 +212,8 @@ pub struct Outcome {
     pub holders: usize,
 }
 
+/// The calm before a fault, as long as this project's daemon is watched after a fault was undone.
+const CALM: Duration = Duration::from_secs(2);
 const FREEZE: Duration = Duration::from_secs(5);
 /// Probes sent just before the end may still be answered.
 const LATE_ANSWERS: Duration = Duration::from_millis(100);

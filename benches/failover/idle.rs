@@ -1,6 +1,6 @@
 //! What a daemon costs when nothing happens: processor, memory, and how long until somebody holds on an empty LAN.
 //!
-//! No client and no observers run, because they would be part of what is measured.
+//! No client and no witnesses run, because they would be part of what is measured.
 
 use std::fmt::Write as _;
 use std::fs;

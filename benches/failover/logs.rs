@@ -62,7 +62,7 @@ impl Logs {
     }
 }
 
-/// Whether a run of this project's daemon missed an aim; a gap no longer than that of the second before shows nothing.
+/// Whether a run of this project's daemon missed an aim; a gap no longer than that of the calm before shows nothing.
 fn missed(case: &Case, outcome: &Outcome) -> bool {
     let Subject::Gatehouse(profile) = case.subject else { return false };
     let fast = profile == Profile::Fast;
@@ -71,7 +71,7 @@ fn missed(case: &Case, outcome: &Outcome) -> bool {
         Fault::Term | Fault::GiveUp => (3.0, 0.0),
         Fault::Kill9 | Fault::Stop => (if fast { 20.0 } else { 40.0 }, 5.0),
     };
-    let too_long = |figures: &Figures, aim: f64| figures.gap_ms > aim + outcome.first.base_gap_ms;
+    let too_long = |figures: &Figures, aim: f64| figures.gap_ms > aim + figures.base_gap_ms;
     outcome.first.lost_after_takeover > 0
         || too_long(&outcome.first, first)
         || outcome.second.is_some_and(|figures| too_long(&figures, second))

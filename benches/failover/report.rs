@@ -47,8 +47,8 @@ pub fn write(folder: &Path, rows: &[Row]) -> io::Result<()> {
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
         "| fault | daemon | members | n | base gap | gap | change gap | takeover | lost | lost after | dual ARP | apart | dual address \
-         | old answers | heal gap | heal dual ARP | holders |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | old answers | heal base gap | heal gap | heal dual ARP | holders |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let takeovers: Vec<f64> = row.outcomes.iter().filter_map(|outcome| outcome.first.takeover_ms).collect();
@@ -66,6 +66,7 @@ pub fn table(rows: &[Row]) -> String {
             cell(&row.first(|f| f.dual_arp_apart_ms)),
             cell(&row.first(|f| f.dual_address_ms)),
             cell(&row.first(|f| f.old_answers as f64)),
+            cell(&row.second(|f| f.base_gap_ms)),
             cell(&row.second(|f| f.gap_ms)),
             cell(&row.second(|f| f.dual_arp_ms)),
             cell(&holders),

@@ -2,7 +2,8 @@
 //!
 //! Pure: works on records only. The words:
 //! - *gap*: the longest time between two answers that arrived one after the other. With a probe every millisecond
-//!   a busy machine shows gaps without any fault; the *base gap* of the second before the fault says how large.
+//!   a busy machine shows gaps without any fault; the *base gap* of a calm stretch before the fault says how large. The
+//!   two compare only where both stretches are of one length: the longer one watches, the longer the longest gap.
 //! - *change gap*: the gap that the new holder's first answer ended. The longest gap of the whole window also shows
 //!   whatever else the machine did in that second.
 //! - *takeover*: from the fault to the first answer by somebody other than the old holder.
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::member::{Member, MemberSet};
 use crate::units::Time;
 
-/// The span before a fault that the base gap is taken from.
+/// The span before a fault that the base gap is taken from where acts follow one another.
 pub const BASE: Duration = Duration::from_secs(1);
 
 /// One question and what became of it.
@@ -90,12 +91,30 @@ pub struct Window {
     pub end: Time,
     /// Who held before the fault, if anybody did.
     pub holder: Option<Member>,
+    /// Some time before, when nothing happened.
+    pub calm: Stretch,
+}
+
+/// From one moment to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The beginning.
+    pub from: Time,
+    /// The end.
+    pub to: Time,
+}
+
+impl Stretch {
+    /// So much time that ends at a moment.
+    pub fn before(to: Time, span: Duration) -> Stretch {
+        Stretch { from: to - span, to }
+    }
 }
 
 /// What a fault did to the client and on the LAN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// The longest gap in the second before the fault, milliseconds.
+    /// The longest gap in the calm stretch before, milliseconds.
     pub base_gap_ms: f64,
     /// The longest gap from the fault to the end, milliseconds.
     pub gap_ms: f64,
@@ -122,7 +141,7 @@ pub struct Figures {
 impl Record {
     /// The figures of a window.
     pub fn figures(&self, window: Window) -> Figures {
-        let Window { fault, end, holder } = window;
+        let Window { fault, end, holder, calm } = window;
         let mut answers: Vec<(Time, Member)> =
             self.probes.iter().filter_map(|probe| probe.answer).map(|answer| (answer.at, answer.by)).collect();
         answers.sort_unstable_by_key(|(at, _)| *at);
@@ -142,7 +161,7 @@ impl Record {
         };
         let times: Vec<Time> = answers.iter().map(|(at, _)| *at).collect();
         Figures {
-            base_gap_ms: millis(longest_gap(&times, fault - BASE, fault)),
+            base_gap_ms: millis(longest_gap(&times, calm.from, calm.to)),
             gap_ms: millis(longest_gap(&times, fault, end)),
             takeover_ms: takeover.map(|at| millis(at.since(fault))),
             change_gap_ms: takeover.and_then(|at| {
@@ -213,7 +232,8 @@ mod tests {
     }
 
     fn window(fault: u64, end: u64) -> Window {
-        Window { fault: Time::from_millis(fault), end: Time::from_millis(end), holder: Some(member(0)) }
+        let (fault, end) = (Time::from_millis(fault), Time::from_millis(end));
+        Window { fault, end, holder: Some(member(0)), calm: Stretch::before(fault, BASE) }
     }
 
     #[test]
@@ -225,6 +245,16 @@ mod tests {
         assert_eq!((figures.takeover_ms, figures.change_gap_ms), (Some(150.5), Some(151.0)));
         assert_eq!((figures.lost, figures.lost_after_takeover, figures.old_answers), (150, 0, 0));
         assert_eq!(figures.holder_after, Some(member(1)));
+    }
+
+    #[test]
+    fn the_base_is_what_the_calm_stretch_shows() {
+        let seen = record(3000, |at| (!(500..520).contains(&at) && !(1500..1540).contains(&at)).then_some(0));
+        let base = |to, span| {
+            let calm = Stretch::before(Time::from_millis(to), Duration::from_millis(span));
+            seen.figures(Window { calm, ..window(2500, 3000) }).base_gap_ms
+        };
+        assert_eq!((base(1000, 400), base(1000, 1000), base(2000, 1000), base(2500, 900)), (1.0, 21.0, 41.0, 1.0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::sleep_until;
 use super::inside::orphaned;
-use super::measure::{Figures, Record, Window, millis};
+use super::measure::{BASE, Figures, Record, Stretch, Window, millis};
 use super::member::Member;
 use super::site::Site;
 use super::story::{Act, ActResult, Story};
@@ -72,7 +72,8 @@ impl Book {
 impl Done {
     /// What was seen from this act until `end`.
     pub fn figures(&self, record: &Record, end: Time) -> Figures {
-        record.figures(Window { fault: self.at, end, holder: self.holder })
+        let calm = Stretch::before(self.at, BASE);
+        record.figures(Window { fault: self.at, end, holder: self.holder, calm })
     }
 
     /// Its place in a picture.
@@ -113,4 +114,4 @@ pub fn perform(site: &mut Site, story: &Story, mut tell: impl FnMut(&Act, Option
 }
 
 /// The calm before the first act, which its base gap is taken from.
-const PRELUDE: Duration = Duration::from_secs(1);
+const PRELUDE: Duration = BASE;

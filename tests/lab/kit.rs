@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use gatehouse::api::model::{Event, RoleName, Status};
 use gatehouse::clock;
 use gatehouse::demo::deed::Deed;
-use gatehouse::demo::measure::{Figures, Window};
+use gatehouse::demo::measure::{BASE, Figures, Stretch, Window};
 use gatehouse::demo::member::{Member, MemberSet};
 use gatehouse::demo::net::{Lan, Machine};
 use gatehouse::demo::site::Site;
@@ -215,7 +215,10 @@ pub fn never_two(site: &Site, from: Time) -> Result<()> {
     let record = site.record(from);
     ensure!(record.arp.len() > 1, "the witnesses saw nothing");
     match record.arp.iter().find(|round| round.yes.len() > 1) {
-        Some(round) => bail!("{} answered at once, {:?} after the begin", round.yes, round.at.since(from)),
+        Some(round) => {
+            let words: Vec<String> = round.yes.iter().map(|member| words(site, member)).collect::<Result<_>>()?;
+            bail!("{} answered at once, {:?} after the begin\n{}", round.yes, round.at.since(from), words.join("\n"))
+        }
         None => Ok(()),
     }
 }
@@ -224,7 +227,8 @@ pub fn never_two(site: &Site, from: Time) -> Result<()> {
 pub fn figures(site: &Site, fault: Time, holder: Member) -> Figures {
     std::thread::sleep(Duration::from_millis(150));
     let end = clock::now() - Duration::from_millis(150);
-    site.record(fault - Duration::from_secs(1)).figures(Window { fault, end, holder: Some(holder) })
+    let calm = Stretch::before(fault, BASE);
+    site.record(calm.from).figures(Window { fault, end, holder: Some(holder), calm })
 }
 
 /// A set of members.
