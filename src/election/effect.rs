@@ -55,6 +55,8 @@ pub enum Failure {
     ShutGate,
     /// [`Effect::Deconfigure`].
     Deconfigure,
+    /// [`Effect::SetLease`]: the kernel may grant the lease of before or, a moment later, this one.
+    SetLease,
     /// [`Effect::Send`] of a beacon to the group: it did not leave, also when it would have left too late. A beacon
     /// to one member is dropped silently instead.
     Beacon,
@@ -69,7 +71,7 @@ pub enum Effect {
     Deconfigure,
     /// End the lease now: the kernel no longer answers.
     ShutGate,
-    /// Let the kernel keep the gate open for so long after a beacon, from the next one on.
+    /// Let the kernel keep the gate open for so long after a beacon, from the next one on. The last one of its list.
     SetLease(Duration),
     /// Send a message. A beacon opens the gate when it leaves, or keeps it open.
     Send {

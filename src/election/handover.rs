@@ -73,10 +73,14 @@ impl Machine {
                 out.push(self.to_group(Message::Released { leaving: self.stopping }));
                 self.after_handover(now, None, out);
             }
-            Stage::Going { term, resend, .. } if now >= *resend => {
+            Stage::Going { term, resend, told, .. } if now >= *resend => {
                 *resend = now + REPEAT;
-                let message = Message::Go { to: to.node, term: *term };
-                out.push(self.to_member(to.address, message));
+                let go = Message::Go { to: to.node, term: *term };
+                let told = std::mem::replace(told, true);
+                out.push(self.to_member(to.address, go.clone()));
+                if !told {
+                    out.push(Effect::Send { to: Dest::Group, term: self.term, message: go, not_after: None });
+                }
             }
             Stage::Preparing { .. } | Stage::Going { .. } => {}
         }
@@ -100,14 +104,14 @@ impl Machine {
             return;
         }
         let term = handover.holding.term.next().max(self.term.next());
-        handover.stage = Stage::Going { term, resend: now + REPEAT, until: now + GO_WITHIN };
+        handover.stage = Stage::Going { term, resend: now + REPEAT, until: now + GO_WITHIN, told: false };
         let to = handover.to;
-        let go = Message::Go { to: to.node, term };
         self.configured = false;
         self.held_until = Some(now);
         out.push(Effect::ShutGate);
-        out.push(self.to_member(to.address, go.clone()));
-        out.push(Effect::Send { to: Dest::Group, term: self.term, message: go, not_after: None });
+        // To the group only when it is said again: most often the successor's beacon is there first, and all others
+        // would have to check two signatures just when the address moves.
+        out.push(self.to_member(to.address, Message::Go { to: to.node, term }));
         out.push(Effect::Deconfigure);
         out.push(Effect::Note(Note::Holder { node: None, term: self.term }));
     }

@@ -56,7 +56,9 @@ impl Machine {
         };
         let not_after = due + self.stagger() * 3 / 4;
         self.push_beacon(now, not_after, term, out);
-        out.push(Effect::Announce);
+        // Before the copy for the successor: a switch sends everything to the old holder until it hears this.
+        let copy = out.len() - usize::from(matches!(out.last(), Some(Effect::Send { to: Dest::Unicast(_), .. })));
+        out.insert(copy, Effect::Announce);
         self.enter(Phase::Holding(holding), reason, out);
         out.push(Effect::Note(Note::Takeover { silence, reason }));
     }
@@ -115,9 +117,6 @@ impl Machine {
 
     /// Sends a beacon now; the next one follows an interval later.
     pub(super) fn beacon(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if self.announced_for_long_enough(now, out) {
-            return;
-        }
         let timing = self.settings.timing;
         let Some(holding) = self.holding_mut() else { return };
         let not_after = holding.last_beacon + timing.lease;

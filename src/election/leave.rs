@@ -56,11 +56,11 @@ impl Machine {
         }
     }
 
-    pub(super) fn reload(&mut self, now: Time, mut settings: Settings, out: &mut Vec<Effect>) {
+    pub(super) fn reload(&mut self, now: Time, mut settings: Settings) {
         let timing = std::mem::replace(&mut settings.timing, self.settings.timing);
         self.settings = settings;
         self.pace.soon(now);
-        self.retime(now, timing, out);
+        self.retime(now, timing);
     }
 
     /// Takes the address off, if it is on; the gate first.
@@ -90,6 +90,8 @@ impl Machine {
         match failure {
             Failure::Configure => self.cannot_configure(now, out),
             Failure::Beacon => self.beacon_failed(now, out),
+            // Asked for again in time; what is named meanwhile is true.
+            Failure::SetLease => {}
             // Beacons have ended, so the gate shuts by itself within a lease.
             Failure::ShutGate | Failure::Deconfigure => {
                 let shut = now + self.longest_lease;

@@ -58,7 +58,7 @@ use crate::wire::{Datagram, MemberInfo, Message, Nonce};
 
 use phase::{Following, Phase};
 use presence::Pace;
-use rhythm::Announcing;
+use rhythm::Retiming;
 
 /// A member that gave the address up on request does not want it back for this long.
 const REST: Duration = Duration::from_secs(60);
@@ -77,10 +77,10 @@ pub struct Machine {
     roster: Roster,
     pace: Pace,
     random: Random,
-    /// A longer lease that is not granted yet.
-    announcing: Option<Announcing>,
-    /// The lease was to be set by the last list of effects.
-    granting: bool,
+    /// New timing that is not in force yet.
+    retiming: Option<Retiming>,
+    /// The longest lease that the kernel may grant now.
+    granted: Duration,
     /// No gate that this member opened stays open for longer after a beacon.
     longest_lease: Duration,
     /// Whether the DMZ addresses were put on this machine and not taken off again.
@@ -104,8 +104,8 @@ impl Machine {
             roster: Roster::default(),
             pace: Pace::default(),
             random: Random::new(seed),
-            announcing: None,
-            granting: false,
+            retiming: None,
+            granted: settings.timing.lease,
             longest_lease: settings.timing.lease,
             settings,
             configured: false,
@@ -119,10 +119,7 @@ impl Machine {
 
     /// Takes one input at the moment `now` and appends what is to be done, in order, to `out`.
     pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
-        let granting = std::mem::take(&mut self.granting);
-        if granting && matches!(input, Input::Failed(_)) {
-            self.grant_again(out);
-        }
+        self.settle_lease(now, &input);
         self.notice_freeze(now, out);
         match input {
             Input::Tick => self.tick(now, out),
@@ -133,9 +130,10 @@ impl Machine {
             Input::Health(health) => self.health_changed(now, health, out),
             Input::GiveUp => self.give_up(now, out),
             Input::Stop => self.stop(now, out),
-            Input::Reload(settings) => self.reload(now, *settings, out),
+            Input::Reload(settings) => self.reload(now, *settings),
             Input::Failed(failure) => self.failed(now, failure, out),
         }
+        self.ask_for_lease(now, out);
     }
 
     /// When [`Input::Tick`] is wanted next, and why; an earlier or later tick does no harm.
@@ -148,6 +146,7 @@ impl Machine {
         let others = [
             self.pace.due().map(|at| Deadline { at, why: Why::Presence }),
             release,
+            self.lease_deadline(),
             (!self.roster.is_empty()).then_some(Deadline { at: self.housekeeping, why: Why::Housekeeping }),
         ];
         for other in others.into_iter().flatten() {
@@ -205,6 +204,7 @@ impl Machine {
     }
 
     fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.take_up_timing(now, out);
         if now >= self.housekeeping {
             self.housekeeping = now + HOUSEKEEPING;
             for member in self.roster.forget_silent(now) {
@@ -265,7 +265,6 @@ impl Machine {
         if holder != holder_before {
             out.push(Effect::Note(Note::Holder { node: holder, term: self.term }));
         }
-        self.end_announcing(out);
     }
 
     fn phase_deadline(&self) -> Option<Deadline> {

@@ -150,8 +150,9 @@ pub(super) struct Successor {
 pub(super) enum Stage {
     /// Still holding; the successor puts the address on.
     Preparing { nonce: Nonce, resend: Time, until: Time },
-    /// No longer holding; waiting for the successor's first beacon.
-    Going { term: Term, resend: Time, until: Time },
+    /// No longer holding; waiting for the successor's first beacon. The others are told who is named when that beacon
+    /// is late.
+    Going { term: Term, resend: Time, until: Time, told: bool },
 }
 
 /// What follows a handover.
@@ -209,6 +210,8 @@ pub enum Why {
     Presence,
     /// A release that failed is said once its lease has run out.
     Release,
+    /// The kernel is to be asked for another lease, or has granted it.
+    Lease,
     /// Silent members are forgotten.
     Housekeeping,
 }

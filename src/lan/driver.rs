@@ -27,6 +27,11 @@ const PUBLISH: Duration = Duration::from_millis(250);
 const RESYNC: Duration = Duration::from_secs(5);
 /// What need not be punctual waits so long for a turn that comes anyway: each wake-up costs more than what is done in it.
 const SLACK: Duration = Duration::from_millis(100);
+/// Changes at other members are told so much later: when the address moves, all members of a site hear of it at once,
+/// and some of them may share a machine with those who serve.
+const TELL_AFTER: Duration = Duration::from_millis(10);
+/// Changes that wait to be told; more are told at once.
+const MAX_UNTOLD: usize = 64;
 /// A missing interface is looked for this often.
 const LOOK_FOR_INTERFACE: Duration = Duration::from_millis(250);
 /// Effects that fail one after the other end here; the next tick goes on.
@@ -50,6 +55,9 @@ pub(super) struct Driver {
     pub(super) health: watch::Receiver<Health>,
     timer: Timer,
     publish_at: Time,
+    /// What was not told yet, and when that is done.
+    untold: Vec<Noted>,
+    tell_at: Option<Time>,
     resync_at: Time,
     pub(super) stale_at: Time,
     giving_up: Option<oneshot::Sender<Result<(), Refused>>>,
@@ -108,6 +116,8 @@ impl Driver {
             health,
             timer,
             publish_at: now,
+            untold: Vec::new(),
+            tell_at: None,
             resync_at: now + RESYNC,
             stale_at: now,
             plan,
@@ -118,10 +128,10 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) {
-        self.link_changed().await;
+        self.link_changed(self.means.kernel.link_up()).await;
         while !self.finished {
             let due = self.next_deadline();
-            let woken = self.wait().await;
+            let woken = self.wait(due).await;
             if clock::now().since(due) >= self.plan.lan.timing.lease {
                 self.catch_up().await;
             }
@@ -138,6 +148,7 @@ impl Driver {
             }
             self.tick().await;
         }
+        self.tell_now();
         // Nobody waits for what is left to do.
         let _ = realtime::relax();
         let Driver { means, .. } = self;
@@ -151,8 +162,7 @@ impl Driver {
     ///
     /// The rare comes first: deadlines and packets are looked at in every turn, whatever woke the loop, so that a flood
     /// of one kind holds up no other.
-    async fn wait(&mut self) -> Woken {
-        let at = self.next_deadline();
+    async fn wait(&mut self, due: Time) -> Woken {
         let sockets = self.means.sockets.as_ref();
         let packets = async {
             match sockets {
@@ -166,7 +176,7 @@ impl Driver {
             Ok(()) = self.health.changed() => Woken::Health,
             event = self.means.kernel.event() => Woken::Kernel(event),
             _ = packets => Woken::Packets,
-            _ = self.timer.until(at) => Woken::Timer,
+            _ = self.timer.until(due) => Woken::Timer,
         }
     }
 
@@ -174,7 +184,7 @@ impl Driver {
         let machine = self.site.as_ref().and_then(|site| site.machine.deadline()).map(|deadline| deadline.at);
         let look = self.site.is_none().then(|| clock::now() + LOOK_FOR_INTERFACE);
         let patient = [self.means.refresh_at, Some(self.publish_at)].map(|at| at.map(|at| at + SLACK));
-        let punctual = [machine, look, Some(self.resync_at)];
+        let punctual = [machine, look, self.tell_at, Some(self.resync_at)];
         punctual.into_iter().chain(patient).flatten().min().unwrap_or(self.publish_at)
     }
 
@@ -198,7 +208,10 @@ impl Driver {
             }
         }
         if self.site.is_none() {
-            self.link_changed().await;
+            self.link_changed(self.means.kernel.link_up()).await;
+        }
+        if self.tell_at.is_some_and(|at| at <= now) {
+            self.tell_now();
         }
         if self.publish_at <= now {
             self.publish();
@@ -207,7 +220,7 @@ impl Driver {
 
     async fn kernel_event(&mut self, event: Event) {
         match event {
-            Event::Link { .. } => self.link_changed().await,
+            Event::Link { up } => self.link_changed(up).await,
             Event::AddressLost => self.put_back().await,
             Event::FenceLost => {
                 self.means.counts.fence_restored += 1;
@@ -279,7 +292,7 @@ impl Driver {
                 let settings = election_settings(&self.plan, now.node, now.mac);
                 self.step(Input::Reload(Box::new(settings))).await;
             }
-            None => self.means.set_lease(self.plan.lan.timing.lease).await,
+            None => drop(self.means.set_lease(self.plan.lan.timing.lease).await),
         }
         self.open_sockets();
         self.publish();
@@ -327,7 +340,19 @@ impl Driver {
             let _ = reply.send(if stayed { Err(Refused::Nobody) } else { Ok(()) });
         }
         let (at_millis, term) = (clock::wall_millis(), site.machine.term());
-        let told = notes.into_iter().map(|note| self.outlets.note.try_send(Noted { at_millis, term, note }));
+        let elsewhere = |note: &Note| matches!(note, Note::Holder { .. } | Note::Joined { .. } | Note::Left { .. });
+        let patient = notes.iter().all(elsewhere) && self.untold.len() < MAX_UNTOLD;
+        self.untold.extend(notes.into_iter().map(|note| Noted { at_millis, term, note }));
+        if patient {
+            self.tell_at.get_or_insert(clock::now() + TELL_AFTER);
+        } else {
+            self.tell_now();
+        }
+    }
+
+    fn tell_now(&mut self) {
+        self.tell_at = None;
+        let told = self.untold.drain(..).map(|noted| self.outlets.note.try_send(noted));
         let lost = told.filter(Result::is_err).count();
         if lost > 0 {
             tracing::warn!(lost, "changes came faster than they could be shown; the status has what counts");

@@ -14,9 +14,9 @@ use crate::units::Mac;
 use crate::wire::{Intake, Outbox};
 
 impl Driver {
-    /// The interface is as it is now: the sockets, the site and the election follow.
-    pub(super) async fn link_changed(&mut self) {
-        let (index, up) = (self.means.kernel.index(), self.means.kernel.link_up());
+    /// The interface can carry packets, or can not: the sockets, the site and the election follow.
+    pub(super) async fn link_changed(&mut self, up: bool) {
+        let index = self.means.kernel.index();
         let about_link = |warning: &Warning| {
             matches!(warning, Warning::InterfaceMissing(_) | Warning::LinkDown(_) | Warning::NoHardwareAddress(_))
         };

@@ -40,11 +40,17 @@ impl Driver {
         for _ in 0..SKIPPED_AT_ONCE {
             let Some(sockets) = &self.means.sockets else { return };
             let Some((length, from)) = sockets.try_receive(&mut buffer) else { break };
-            if newest.len() == NEWEST {
-                newest.pop_front();
+            let mut packet = Vec::new();
+            if newest.len() == NEWEST
+                && let Some((oldest, _)) = newest.pop_front()
+            {
+                // A flood of thousands costs no allocation for each.
+                packet = oldest;
                 self.means.counts.overload += 1;
             }
-            newest.push_back((buffer.get(..length).unwrap_or_default().to_vec(), from));
+            packet.clear();
+            packet.extend_from_slice(buffer.get(..length).unwrap_or_default());
+            newest.push_back((packet, from));
         }
         // The newest first: what is older of a member's state then needs no signature check.
         for (packet, from) in newest.into_iter().rev() {

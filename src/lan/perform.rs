@@ -71,10 +71,7 @@ impl Means {
                 let done = host.shut_gate();
                 self.report(done).map_err(|()| Failure::ShutGate)
             }
-            Effect::SetLease(lease) => {
-                self.set_lease(lease).await;
-                Ok(())
-            }
+            Effect::SetLease(lease) => self.set_lease(lease).await.map_err(|()| Failure::SetLease),
             Effect::Send { to, term, message, not_after } => self.send(to, term, message, not_after),
             Effect::Announce => {
                 self.announce();
@@ -139,10 +136,10 @@ impl Means {
         }
     }
 
-    /// Gives the fence another lease; if it does not take it, the next resync tries again.
-    pub(super) async fn set_lease(&mut self, lease: Duration) {
+    /// Gives the fence another lease; if it does not take it, the next resync tries again, too.
+    pub(super) async fn set_lease(&mut self, lease: Duration) -> Result<(), ()> {
         let done = self.kernel.set_lease(lease).await;
-        let _ = self.report(done);
+        self.report(done)
     }
 
     /// Tells the LAN who answers. A lost announcement is repeated soon, so that a failed one is only shown.

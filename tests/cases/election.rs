@@ -196,6 +196,7 @@ fn failure(word: &str) -> Failure {
         "configure" => Failure::Configure,
         "shut-gate" => Failure::ShutGate,
         "deconfigure" => Failure::Deconfigure,
+        "set-lease" => Failure::SetLease,
         "beacon" => Failure::Beacon,
         _ => panic!("not a failure: {word}"),
     }

@@ -135,6 +135,7 @@ impl Bench {
             Effect::Send { message: Message::Beacon(beacon), .. } => {
                 assert!(self.configured, "a beacon without the address");
                 assert_eq!(beacon.dmz, self.settings.dmz);
+                assert!(beacon.lease >= self.lease, "the kernel grants more than a beacon names");
                 self.open_until = self.now + self.lease;
             }
             Effect::Send { message: Message::Released { .. } | Message::Go { .. }, .. } => {
@@ -157,12 +158,8 @@ fn failure_of(effect: &Effect) -> Option<Failure> {
         Effect::Deconfigure => Some(Failure::Deconfigure),
         Effect::ShutGate => Some(Failure::ShutGate),
         Effect::Send { message: Message::Beacon(_), .. } => Some(Failure::Beacon),
-        Effect::SetLease(_)
-        | Effect::Send { .. }
-        | Effect::Announce
-        | Effect::Probe
-        | Effect::Note(_)
-        | Effect::Finished => None,
+        Effect::SetLease(_) => Some(Failure::SetLease),
+        Effect::Send { .. } | Effect::Announce | Effect::Probe | Effect::Note(_) | Effect::Finished => None,
     }
 }
 

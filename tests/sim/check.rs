@@ -17,7 +17,7 @@
 //!
 //! The other rules: **S2** a term never goes back, and one term has one holder; **S3** a release is said only when it
 //! is true; **S4** only the holder announces; **S5** only a configured node beacons; **S6** the effects
-//! of one step are bounded; **S7** no busy loop.
+//! of one step are bounded; **S7** no busy loop; **S8** the kernel grants no longer lease than a beacon names.
 
 use std::time::Duration;
 
@@ -205,8 +205,12 @@ impl Checker {
     /// S2, S3, S5: what a datagram says must be so.
     pub fn sent(&mut self, index: usize, now: Time, (node, term, message): (&Node, Term, &Message)) {
         match message {
-            Message::Beacon(_) => {
+            Message::Beacon(beacon) => {
                 self.sent.0 += 1;
+                let granted = node.kernel.lease;
+                if beacon.lease < granted {
+                    self.violate(format!("S8: n{index} names a lease of {:?}, and has {granted:?}", beacon.lease));
+                }
                 if !node.kernel.configured(now) {
                     self.violate(format!("S5: n{index} beacons without the address"));
                 }

@@ -168,6 +168,7 @@ impl World {
             Effect::Configure => Some(Failure::Configure),
             Effect::Deconfigure => Some(Failure::Deconfigure),
             Effect::ShutGate => Some(Failure::ShutGate),
+            Effect::SetLease(_) => Some(Failure::SetLease),
             _ => None,
         };
         if let Some(failure) = failure
