@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netconfig::nft::Protection;
 use netconfig::{Carrier, Event, Wanted};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::lan::{DMZ4, DMZ6, LEASE, MARK, VIRTUAL_MAC, answers_ip, expect, lab, run, who_has};
 
@@ -159,6 +160,21 @@ fn a_second_daemon_is_refused() {
         assert!(matches!(error, netconfig::OpenError::Fence(netconfig::NftError::Taken(_))), "{error:?}");
         machine.beacon();
         assert_eq!(who_has(DMZ4), Some(VIRTUAL_MAC), "the first one is not disturbed");
+    });
+}
+
+#[test]
+fn a_lease_that_was_refused_is_granted_when_it_is_asked_for_again() {
+    lab(&format!("{HERE}::a_lease_that_was_refused_is_granted_when_it_is_asked_for_again"), |machine| async move {
+        let mut host = machine.host().await;
+        let all = rustix::thread::capabilities(None).unwrap();
+        let none = CapabilitySets { effective: CapabilitySet::empty(), ..all };
+        rustix::thread::set_capabilities(None, none).unwrap();
+        host.set_lease(LEASE / 2).await.expect_err("without permission");
+        rustix::thread::set_capabilities(None, all).unwrap();
+        assert!(run("nft list ruleset").contains("timeout 1s"), "the old one is in force");
+        host.set_lease(LEASE / 2).await.unwrap();
+        assert!(run("nft list ruleset").contains("timeout 500ms"));
     });
 }
 
