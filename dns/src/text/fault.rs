@@ -79,8 +79,8 @@ pub enum Why {
     /// RDATA of more than 65,535 octets.
     #[error("the data is longer than 65535 octets")]
     LongData,
-    /// RFC 3597 form whose octets are not data of the type.
-    #[error("these octets are no data of a {0} record")]
+    /// Each field is right, and together they are not data of the type; or octets in the form of RFC 3597 are not.
+    #[error("this is no data of a {0} record")]
     Malformed(Rtype),
     /// A type whose text form is not read.
     #[error("the data of {0} records is read as `\\# length hex` only")]

@@ -2,8 +2,8 @@
 //!
 //! A table says what parts the data of each type has; reading text, checking octets and writing text all follow it. Types
 //! outside the table, and octets that do not fit it, are in the form of RFC 3597: `\# length hex`.
-//! **Invariant:** of data that may be stored ([`crate::rdata::check`]), what [`write()`] writes [`parse`] reads as the same
-//! octets.
+//! **Invariants:** what [`parse`] reads is data that may be stored ([`crate::rdata::check`]); of such data, what [`write()`]
+//! writes [`parse`] reads as the same octets.
 
 mod apl;
 mod bitmap;
@@ -50,7 +50,8 @@ pub(super) fn parse(
             return Err(Problem { at, why: Why::LongData });
         }
     }
-    fields.finish()
+    fields.finish()?;
+    crate::rdata::check(rtype, &out[start..]).map_err(|_| Problem { at, why: Why::Malformed(rtype) })
 }
 
 /// Appends the text of some data.
