@@ -1,7 +1,7 @@
 //! Every decoder against input that nobody would send by mistake.
 //!
 //! Each target of `targets.rs` first replays its corpus, `tests/fuzz/corpus/<target>/`, then mutations of it for
-//! `FUZZ_SECONDS` (3 unless given) from the seed `FUZZ_SEED`. An input that breaks a promise is written into the corpus,
+//! `FUZZ_SECONDS` (2 unless given) from the seed `FUZZ_SEED`. An input that breaks a promise is written into the corpus,
 //! so that it is replayed from then on.
 //! `cargo-fuzz/` runs the same targets under libFuzzer.
 
@@ -54,6 +54,66 @@ fn election_step() {
     fuzz("election-step");
 }
 
+#[test]
+fn dns_message() {
+    fuzz("dns-message");
+}
+
+#[test]
+fn dns_question() {
+    fuzz("dns-question");
+}
+
+#[test]
+fn dns_update() {
+    fuzz("dns-update");
+}
+
+#[test]
+fn dns_signature() {
+    fuzz("dns-signature");
+}
+
+#[test]
+fn dns_transfer() {
+    fuzz("dns-transfer");
+}
+
+#[test]
+fn dns_cookie() {
+    fuzz("dns-cookie");
+}
+
+#[test]
+fn dns_name() {
+    fuzz("dns-name");
+}
+
+#[test]
+fn dns_data() {
+    fuzz("dns-data");
+}
+
+#[test]
+fn dns_zone_file() {
+    fuzz("dns-zone-file");
+}
+
+#[test]
+fn dns_key_file() {
+    fuzz("dns-key-file");
+}
+
+#[test]
+fn dns_journal() {
+    fuzz("dns-journal");
+}
+
+#[test]
+fn dns_router() {
+    fuzz("dns-router");
+}
+
 /// No target is forgotten here.
 #[test]
 fn every_target_has_its_test() {
@@ -77,7 +137,7 @@ fn the_fuzzer_bites() {
 fn fuzz(name: &str) {
     let target = TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target).unwrap();
     let seed = number("FUZZ_SEED", 0x6761_7465_686f_7573);
-    let span = Duration::from_secs(number("FUZZ_SECONDS", 3));
+    let span = Duration::from_secs(number("FUZZ_SECONDS", 2));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
     let corpus = corpus(&folder);
     corpus.iter().for_each(|input| check(target, input, &folder));

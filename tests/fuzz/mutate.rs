@@ -7,7 +7,7 @@ const MAX_INPUT: usize = 4_096;
 const EDGES: [u8; 10] = [0, 1, 9, 0x1F, 0x20, 0x7F, 0x80, 0xC0, 0xFE, 0xFF];
 
 /// Pieces that text formats give a meaning to.
-const PIECES: [&[u8]; 14] = [
+const PIECES: [&[u8]; 24] = [
     b"\"",
     b"\n",
     b"[",
@@ -22,6 +22,16 @@ const PIECES: [&[u8]; 14] = [
     b"99999999999999999999",
     b"\xF0\x9F\x9A\xAA",
     b"#",
+    b"(",
+    b")",
+    b";",
+    b"\\",
+    b"\\# 1 00",
+    b"$TTL ",
+    b"@",
+    b"*",
+    b",",
+    b"\xC0\x0C",
 ];
 
 /// A source of mutations, driven by Marsaglia's xorshift64.

@@ -2,6 +2,10 @@
 
 #[path = "election.rs"]
 mod election;
+#[path = "messages.rs"]
+pub mod messages;
+#[path = "texts.rs"]
+pub mod texts;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,6 +30,18 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dns-reply", dns_reply),
     ("frame-claim", frame_claim),
     ("election-step", election::election_step),
+    ("dns-message", messages::message),
+    ("dns-question", messages::question),
+    ("dns-update", messages::update),
+    ("dns-signature", messages::signature),
+    ("dns-transfer", messages::transfer),
+    ("dns-cookie", messages::cookie),
+    ("dns-name", texts::name),
+    ("dns-data", texts::data),
+    ("dns-zone-file", texts::zone_file),
+    ("dns-key-file", texts::key_file),
+    ("dns-journal", texts::journal),
+    ("dns-router", texts::router),
 ];
 
 /// A datagram that decodes encodes to the very same bytes: no two byte strings have one meaning.
