@@ -35,6 +35,22 @@ pub struct Peer {
     child: Child,
 }
 
+/// Where the two are.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// The other server.
+    pub port: u16,
+    /// Ours.
+    pub ours: u16,
+}
+
+impl Ports {
+    /// Two that nobody has.
+    pub fn free() -> Self {
+        Self { port: free_port(), ours: free_port() }
+    }
+}
+
 impl Make {
     /// Its program.
     pub fn program(self) -> &'static str {
@@ -55,10 +71,9 @@ pub fn zone_text(serial: u32, more: &str) -> String {
 }
 
 impl Peer {
-    /// Starts a server that is `role` to ours at the port `ours`.
-    pub fn start(make: Make, role: Role, ours: u16) -> Self {
+    /// Starts a server at `port` that is `role` to ours at the port `ours`.
+    pub fn start(make: Make, role: Role, Ports { port, ours }: Ports) -> Self {
         let folder = Folder::new(make.program());
-        let port = free_port();
         fs::create_dir(folder.path().join("db")).unwrap();
         fs::write(folder.path().join("zone"), zone_text(1, "")).unwrap();
         let place = folder.path().display().to_string();

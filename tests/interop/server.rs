@@ -136,9 +136,10 @@ impl Server {
         self.wait_until_up();
     }
 
-    /// Waits until its daemon answers.
+    /// Waits until its zones are open: the daemon answers before.
     pub fn wait_until_up(&self) {
-        wait_until(|| self.cli(&["dns", "status"]).code == Some(0), || format!("no daemon:\n{}", self.log()));
+        let is_up = || self.cli(&["dns", "zones"]).out.contains("dyn.test");
+        wait_until(is_up, || format!("the server does not come up:\n{}", self.log()));
     }
 
     /// What a server says that cannot start with this configuration in the folder of this one.
