@@ -1,6 +1,6 @@
 //! Deliberate mistakes around the machine: the suite must catch each of them, or it proves nothing.
 
-use gatehouse::election::{Deadline, Dest, Effect, Input, Machine, Settings, State};
+use gatehouse::election::{Deadline, Dest, Effect, Failure, Input, Machine, Settings, State};
 use gatehouse::units::{Term, Time};
 use gatehouse::wire::Message;
 
@@ -31,10 +31,12 @@ pub enum Mutant {
     OldTerm,
     /// Has a longer lease granted as soon as it is wanted.
     HastyLease,
+    /// Does not hear that the kernel refused a lease.
+    TakesGranted,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 11] = [
+pub const ALL: [Mutant; 12] = [
     Mutant::KeepsGate,
     Mutant::KeepsAddress,
     Mutant::IgnoresNotAfter,
@@ -46,6 +48,7 @@ pub const ALL: [Mutant; 11] = [
     Mutant::DeafSuspect,
     Mutant::OldTerm,
     Mutant::HastyLease,
+    Mutant::TakesGranted,
 ];
 
 /// Seeds within which a mutant must be caught.
@@ -114,6 +117,7 @@ impl Subject {
             {
                 datagram.term = if mutant == Mutant::Meek { self.machine.term().next() } else { Term(0) };
             }
+            (Input::Failed(Failure::SetLease), Mutant::TakesGranted) => return Some(Input::Tick),
             (Input::AddressSeen { .. }, Mutant::DeafSuspect) if suspects => return None,
             (Input::Received { datagram, .. }, Mutant::DeafSuspect)
                 if suspects && matches!(datagram.message, Message::Answer { .. }) =>

@@ -17,7 +17,7 @@ use super::world::{Setup, World};
 pub type Story = fn(&mut World) -> Result<(), String>;
 
 /// Stories that catch mistakes which random runs cannot tell from bad luck.
-pub const REVEALING: [Story; 4] = [lost_beacons, partition, blackhole_heals, longer_lease];
+pub const REVEALING: [Story; 5] = [lost_beacons, partition, blackhole_heals, longer_lease, refused_lease];
 
 const MEMBERS: [usize; 4] = [2, 3, 5, 16];
 
@@ -279,6 +279,21 @@ fn longer_lease(world: &mut World) -> Result<(), String> {
     expect(world, holder(world) == old, "the holder stays")
 }
 
+/// A shorter lease that the kernel refuses at first is named when it is granted, and the gate stays open.
+fn refused_lease(world: &mut World) -> Result<(), String> {
+    let old = holder(world);
+    world.apply(Fault::Retime(old, 3));
+    world.run_for(world.timing.takeover * 6)?;
+    world.apply(Fault::Failing(1_000));
+    world.apply(Fault::Retime(old, 1));
+    world.apply(Fault::Failing(0));
+    let lease = world.timing.lease;
+    expect(world, world.nodes[old].kernel.lease == lease * 3, "it was refused")?;
+    let silence = longest_silence(world, Duration::from_secs(2))?;
+    expect(world, silence.is_zero() && holder(world) == old, "nobody notices")?;
+    expect(world, world.nodes[old].kernel.lease == lease, "it was asked for again")
+}
+
 macro_rules! stories {
     ($($name:ident: $story:ident,)*) => {
         $(#[test]
@@ -303,4 +318,5 @@ stories! {
     stalls_do_not_make_the_address_flap: stalls,
     a_flushed_fence_is_nobodys_chance: flush,
     a_longer_lease_is_announced_before_it_is_granted: longer_lease,
+    a_lease_that_is_refused_is_not_named: refused_lease,
 }
