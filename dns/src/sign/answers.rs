@@ -38,7 +38,7 @@ pub enum AnswerError {
     Time,
     /// The server did not accept the request's signature. That is not signed itself, unless it is [`Rcode::BADTIME`]:
     /// anybody could have said it.
-    #[error("the server refuses the signature ({0})")]
+    #[error("the server refuses the signature ({})", .0.in_tsig())]
     Refused(Rcode),
     /// The request was too late or too early by the server's clock, which showed this; its answer is signed.
     #[error("the server's clock differs: it shows {0} seconds since 1970")]

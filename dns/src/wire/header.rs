@@ -165,6 +165,21 @@ impl Rcode {
     pub const BADCOOKIE: Self = Self(23);
 }
 
+impl Rcode {
+    /// Its name in a TSIG record, where 16 is another error than in an OPT record (RFC 8945, 3).
+    pub fn in_tsig(self) -> impl fmt::Display {
+        InTsig(self)
+    }
+}
+
+struct InTsig(Rcode);
+
+impl fmt::Display for InTsig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == Rcode::BADSIG { f.write_str("BADSIG") } else { self.0.fmt(f) }
+    }
+}
+
 impl fmt::Display for Rcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [&str; 11] = [
