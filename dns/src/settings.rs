@@ -26,8 +26,14 @@ pub struct Settings {
     pub resolvers: Vec<Upstream>,
     /// PEM of authorities, besides the public ones, that the certificates of resolvers may come from.
     pub authorities: Option<PathBuf>,
-    /// Answers a second to one network over UDP before they are thinned out; none for no limit.
+    /// The same answer so many times a second to one network over UDP, and five times as many in all, before they are
+    /// thinned out; none for no limit.
     pub rate: Option<u32>,
+    /// Whom no rate limits.
+    pub rate_exempt: Vec<Network>,
+    /// What this server calls itself when it is asked (RFC 5001, RFC 4892), in printable ASCII; nothing where it says
+    /// nothing.
+    pub identity: Option<String>,
 }
 
 /// Certificate and listeners of DNS over TLS, HTTPS and QUIC.

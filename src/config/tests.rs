@@ -32,7 +32,9 @@ fn the_dns_example_is_right_and_its_defaults_are_the_defaults() {
     assert_eq!((settings.dns.server.zones.len(), settings.dns.server.keys.len()), (2, 2));
     for (number, line) in EXAMPLE_DNS.lines().enumerate() {
         let Some((key, _)) = line.strip_prefix('#').and_then(|line| line.split_once(" = ")) else { continue };
-        if key.starts_with(' ') || ["member", "interface", "public", "resolvers", "authorities"].contains(&key) {
+        if key.starts_with(' ')
+            || ["member", "interface", "public", "resolvers", "authorities", "identity"].contains(&key)
+        {
             continue;
         }
         let lines: Vec<&str> =

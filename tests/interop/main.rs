@@ -15,6 +15,7 @@ mod kea;
 mod keys;
 mod peer;
 mod peers;
+mod limits;
 mod python;
 mod server;
 mod tools;

@@ -14,7 +14,7 @@ mod tests;
 mod zones;
 
 pub use compose::MAX_CHAIN;
-pub use respond::{malformed, reject, respond, truncate};
+pub use respond::{MAX_OPTIONS, malformed, reject, respond, truncate};
 pub use zones::{Fading, Served, Zones};
 
 use crate::guard::Kind;
@@ -32,8 +32,10 @@ pub struct Room<'a> {
     pub verified: bool,
     /// Seconds since 1970.
     pub now: u64,
-    /// Options for the OPT record; left out when the query has none.
+    /// Options for the OPT record, [`MAX_OPTIONS`] at most; left out when the query has none.
     pub options: &'a [EdnsOption<'a>],
+    /// What the server calls itself when it is asked, if it says.
+    pub identity: Option<&'a str>,
 }
 
 /// What became of a query.

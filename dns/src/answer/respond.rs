@@ -3,15 +3,22 @@
 use super::compose::{Answer, End};
 use super::{Outcome, Room, Slow, Zones};
 use crate::guard::{Kind, MAX_UDP};
-use crate::name::NameRef;
+use crate::name::{MAX_LEN, NameRef};
 use crate::record::Rtype;
 use crate::wire::{
-    CLASS_IN, Edns, EdnsOption, Flags, Full, Header, Message, Opcode, Question, Rcode, WireError, Writer,
+    CLASS_CHAOS, CLASS_IN, Edns, EdnsOption, Flags, Full, Header, Message, Opcode, Question, Rcode, Section, WireError,
+    Writer,
 };
+
+/// Options that an answer has beside the server's identity: a cookie and a lease.
+pub const MAX_OPTIONS: usize = 2;
+/// The names that the identity is asked for by, in class CH.
+const IDENTITY: [&[u8]; 2] = [b"\x02id\x06server\0", b"\x08hostname\x04bind\0"];
 
 /// Answers a query, at the end of `out`.
 pub fn respond<'q>(query: &Message<'q>, zones: &Zones, room: &Room<'_>, out: &mut Vec<u8>) -> Outcome<'q> {
     let question = match judge(query, room) {
+        Ok(question) if question.class == CLASS_CHAOS => return identify(query, question, room, out),
         Ok(question) => question,
         Err(Verdict::Outcome(outcome)) => return outcome,
         Err(Verdict::Error(rcode)) => return reject(query, rcode, room, out),
@@ -102,6 +109,7 @@ fn judge<'q>(query: &Message<'q>, room: &Room<'_>) -> Result<Question<'q>, Verdi
         return error(if asks_cookie { Rcode::NOERROR } else { Rcode::FORMERR });
     };
     match question.rtype {
+        Rtype::TXT | Rtype::ANY if question.class == CLASS_CHAOS => Ok(question),
         _ if question.class != CLASS_IN => error(Rcode::REFUSED),
         Rtype::AXFR | Rtype::IXFR => slow(Slow::Transfer),
         rtype if rtype.is_meta() && rtype != Rtype::ANY => error(Rcode::NOTIMP),
@@ -109,8 +117,34 @@ fn judge<'q>(query: &Message<'q>, room: &Room<'_>) -> Result<Question<'q>, Verdi
     }
 }
 
+/// Says who this server is (RFC 4892), if it does; what software it is it never says.
+fn identify<'q>(query: &Message<'q>, question: Question<'q>, room: &Room<'_>, out: &mut Vec<u8>) -> Outcome<'q> {
+    let is_asked = IDENTITY.iter().any(|name| question.name.lowered(&mut [0; MAX_LEN]) == *name);
+    let Some(identity) = room.identity.filter(|_| is_asked) else { return reject(query, Rcode::REFUSED, room, out) };
+    let text = identity.as_bytes();
+    let text = &text[..text.len().min(usize::from(u8::MAX))];
+    let mut rdata = [0; 1 + u8::MAX as usize];
+    rdata[0] = text.len() as u8;
+    rdata[1..=text.len()].copy_from_slice(text);
+    let mut writer = Writer::reply(out, room.limit.saturating_sub(opt_len(query, room)), query);
+    writer.set_flags(writer.flags().with(Flags::AUTHORITATIVE));
+    let written = writer.raw(Section::Answer, question.name, (Rtype::TXT, CLASS_CHAOS, 0), &rdata[..=text.len()]);
+    if written.is_err() {
+        writer.set_flags(writer.flags().with(Flags::TRUNCATED));
+    }
+    finish(writer, query, Rcode::NOERROR, room);
+    Outcome::Answered(Kind::Answer, NameRef::root())
+}
+
+/// The identity in an OPT record (RFC 5001), where it is asked for and told.
+fn nsid<'a>(query: &Message<'_>, room: &Room<'a>) -> Option<EdnsOption<'a>> {
+    let identity = room.identity?;
+    query.edns()?.option(EdnsOption::NSID)?;
+    Some(EdnsOption { code: EdnsOption::NSID, data: identity.as_bytes() })
+}
+
 fn opt_len(query: &Message<'_>, room: &Room<'_>) -> usize {
-    let options: usize = room.options.iter().map(|option| 4 + option.data.len()).sum();
+    let options: usize = room.options.iter().chain(&nsid(query, room)).map(|option| 4 + option.data.len()).sum();
     query.edns().map_or(0, |_| 11 + options)
 }
 
@@ -120,8 +154,16 @@ fn finish(mut writer: Writer<'_>, query: &Message<'_>, rcode: Rcode, room: &Room
     let Some(theirs) = query.edns() else { return };
     writer.set_limit(room.limit);
     let ours = Edns::new(MAX_UDP as u16, theirs.dnssec_ok);
+    let Some(nsid) = nsid(query, room) else { return put(&mut writer, &ours, rcode, room.options) };
+    let mut options = [nsid; MAX_OPTIONS + 1];
+    let others = room.options.len().min(MAX_OPTIONS);
+    options[..others].copy_from_slice(&room.options[..others]);
+    put(&mut writer, &ours, rcode, &options[..=others]);
+}
+
+fn put(writer: &mut Writer<'_>, ours: &Edns<'_>, rcode: Rcode, options: &[EdnsOption<'_>]) {
     // The room was kept free; without it the client has asked for less than a header and a question take.
-    let _ = writer.opt(&ours, rcode, room.options);
+    let _ = writer.opt(ours, rcode, options);
 }
 
 /// The end of a name that is so many octets long.

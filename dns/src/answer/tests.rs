@@ -7,8 +7,8 @@ use crate::guard::udp_room;
 use crate::name::Name;
 use crate::record::{Record, Rtype};
 use crate::wire::{
-    CLASS_ANY, CLASS_CHAOS, CLASS_IN, Edns, Flags, Header, MAX_MESSAGE, Message, Opcode, Question, Rcode, Section,
-    Writer,
+    CLASS_ANY, CLASS_CHAOS, CLASS_IN, Edns, EdnsOption, Flags, Header, MAX_MESSAGE, Message, Opcode, Question, Rcode,
+    Section, Writer,
 };
 use crate::zone::{Serial, Soa, Zone};
 use hickory_proto::op::Message as Oracle;
@@ -518,4 +518,42 @@ fn no_query_breaks_it() {
         answered += 1;
     }
     assert!(answered > 30_000, "{answered}");
+}
+
+#[test]
+fn who_it_is_is_said_where_it_is_told_and_never_what() {
+    let ask = |owner: &str, rtype, identity| {
+        let mut query = Vec::new();
+        let header = Header { id: 7, flags: Flags::of(Opcode::QUERY), counts: [0; 4] };
+        let mut writer = Writer::new(&mut query, MAX_MESSAGE, header);
+        let owner = name(owner);
+        writer.question(Question { name: owner.as_ref(), rtype, class: CLASS_CHAOS }).expect("room");
+        let nsid = EdnsOption { code: EdnsOption::NSID, data: &[] };
+        writer.opt(&Edns::new(1232, false), Rcode::NOERROR, &[nsid]).expect("room");
+        let cookie = EdnsOption { code: EdnsOption::COOKIE, data: b"12345678" };
+        let room = Room { limit: 512, identity, options: &[cookie], ..Room::default() };
+        let mut out = Vec::new();
+        respond(&Message::read(&query).expect("a query"), &zones(), &room, &mut out);
+        let answer = Message::read(&out).expect("a message");
+        let edns = answer.edns().expect("an OPT record");
+        assert_eq!(edns.option(EdnsOption::COOKIE), Some(&b"12345678"[..]));
+        let text = answer.records(Section::Answer).next().map(|record| {
+            assert_eq!((record.class, record.ttl, record.name().expect("a name")), (CLASS_CHAOS, 0, owner.clone()));
+            String::from_utf8_lossy(record.raw_rdata()).into_owned()
+        });
+        let nsid = edns.option(EdnsOption::NSID).map(|nsid| String::from_utf8_lossy(nsid).into_owned());
+        (answer.flags().rcode(), text, nsid)
+    };
+    let (told, id) = (Some("\x03ns1".to_owned()), Some("ns1".to_owned()));
+    for (owner, rtype, identity, expected) in [
+        ("id.server", Rtype::TXT, Some("ns1"), (Rcode::NOERROR, told.clone(), id.clone())),
+        ("Hostname.BIND", Rtype::ANY, Some("ns1"), (Rcode::NOERROR, told, id.clone())),
+        ("version.bind", Rtype::TXT, Some("ns1"), (Rcode::REFUSED, None, id.clone())),
+        ("id.server", Rtype::A, Some("ns1"), (Rcode::REFUSED, None, id.clone())),
+        ("www.test", Rtype::TXT, Some("ns1"), (Rcode::REFUSED, None, id)),
+        ("id.server", Rtype::TXT, None, (Rcode::REFUSED, None, None)),
+        ("version.server", Rtype::TXT, None, (Rcode::REFUSED, None, None)),
+    ] {
+        assert_eq!(ask(owner, rtype, identity), expected, "{owner} {rtype} {identity:?}");
+    }
 }

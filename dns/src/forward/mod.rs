@@ -17,12 +17,14 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{
     DnsRequest, DnsRequestOptions, Edns, Message, MessageType, OpCode, Query, ResponseCode,
 };
+use hickory_resolver::proto::rr::rdata::opt::EdnsOption as TheirOption;
 use hickory_resolver::proto::rr::{DNSClass, Name as TheirName, RData};
 use hickory_resolver::{NameServerPool, PoolContext, ResponseCache, TlsConfig, TtlConfig};
 use tokio::sync::Semaphore;
 
 use crate::settings::Forward;
 use crate::upstream::{self, AuthoritiesError, MAX_ASKED};
+use crate::wire::EdnsOption;
 
 /// How long one question may take in all.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -56,18 +58,25 @@ impl Forwarder {
         })
     }
 
-    /// The answer to a query, in at most `limit` octets; nothing when it is not a query with one question of class IN.
-    pub async fn answer(&self, query: &[u8], limit: usize) -> Option<Vec<u8>> {
+    /// The answer to a query, with these options and in at most `limit` octets; nothing when it is not a query with one
+    /// question of class IN.
+    pub async fn answer(&self, query: &[u8], options: &[EdnsOption<'_>], limit: usize) -> Option<Vec<u8>> {
         let query = Message::from_vec(query).ok()?;
         let question = question(&query)?.clone();
         let mut answer = self.resolve(question, wants_signatures(&query)).await;
-        finish(&mut answer, &query);
+        finish(&mut answer, &query, options);
         fit(&answer, limit)
     }
 
     /// `local` is our own answer to a query, which ends with an alias that leads away: the same with what others know
     /// about where it leads.
-    pub async fn complete(&self, query: &[u8], local: &[u8], limit: usize) -> Option<Vec<u8>> {
+    pub async fn complete(
+        &self,
+        query: &[u8],
+        local: &[u8],
+        options: &[EdnsOption<'_>],
+        limit: usize,
+    ) -> Option<Vec<u8>> {
         let query = Message::from_vec(query).ok()?;
         let mut answer = Message::from_vec(local).ok()?;
         let question = question(&query)?;
@@ -78,7 +87,7 @@ impl Forwarder {
         answer.additionals.clear();
         answer.metadata.response_code = rest.metadata.response_code;
         let authoritative = answer.metadata.authoritative;
-        finish(&mut answer, &query);
+        finish(&mut answer, &query, options);
         answer.metadata.authoritative = authoritative;
         fit(&answer, limit)
     }
@@ -169,7 +178,7 @@ fn servfail() -> Message {
 }
 
 /// Makes an answer of others ours: to this query, and with nothing that is between them and us.
-fn finish(answer: &mut Message, query: &Message) {
+fn finish(answer: &mut Message, query: &Message, options: &[EdnsOption<'_>]) {
     let (asked, answered) = (&query.metadata, &mut answer.metadata);
     answered.id = asked.id;
     answered.message_type = MessageType::Response;
@@ -187,6 +196,9 @@ fn finish(answer: &mut Message, query: &Message) {
         let mut edns = Edns::new();
         edns.set_max_payload(PAYLOAD);
         edns.set_dnssec_ok(theirs.flags().dnssec_ok);
+        for option in options {
+            edns.options_mut().insert(TheirOption::Unknown(option.code, option.data.to_vec()));
+        }
         edns
     });
 }

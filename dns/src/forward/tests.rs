@@ -53,7 +53,7 @@ async fn forwarder() -> (Forwarder, Arc<std::sync::atomic::AtomicUsize>) {
 }
 
 async fn ask(forwarder: &Forwarder, query: &Message) -> Message {
-    let answer = forwarder.answer(&query.to_vec().expect("octets"), 1232).await.expect("an answer");
+    let answer = forwarder.answer(&query.to_vec().expect("octets"), &[], 1232).await.expect("an answer");
     Message::from_vec(&answer).expect("a message")
 }
 
@@ -92,7 +92,7 @@ async fn one_question_too_many_is_servfail_at_once() {
     let forwarder = Forwarder::new(&Forward { networks: Vec::new(), upstreams, cache: 10 }, None).expect("a forwarder");
     let queries: Vec<_> =
         (0..=MAX_ASKED).map(|n| query(&format!("n{n}.test."), false).to_vec().expect("octets")).collect();
-    let mut asked: Vec<_> = queries.iter().map(|query| Box::pin(forwarder.answer(query, 1232))).collect();
+    let mut asked: Vec<_> = queries.iter().map(|query| Box::pin(forwarder.answer(query, &[], 1232))).collect();
     let at_once: Vec<_> = asked.iter_mut().map(|asked| asked.now_or_never().flatten()).collect();
     let (last, waiting) = at_once.split_last().expect("some");
     assert!(waiting.iter().all(Option::is_none));
@@ -108,11 +108,11 @@ async fn an_alias_that_leads_away_is_followed() {
     local.metadata.authoritative = true;
     local.add_answer(Record::from_rdata(name("here.example."), 5, RData::CNAME(CNAME(name("www.test.")))));
     let (query, local) = (query.to_vec().expect("octets"), local.to_vec().expect("octets"));
-    let answer = forwarder.complete(&query, &local, 1232).await.expect("an answer");
+    let answer = forwarder.complete(&query, &local, &[], 1232).await.expect("an answer");
     let answer = Message::from_vec(&answer).expect("a message");
     assert_eq!(answer.answers.len(), 2, "{answer}");
     assert!(answer.metadata.authoritative);
-    assert_eq!(forwarder.complete(&query, &query, 1232).await, None, "nothing leads away");
-    let short = forwarder.complete(&query, &local, 60).await.expect("an answer");
+    assert_eq!(forwarder.complete(&query, &query, &[], 1232).await, None, "nothing leads away");
+    let short = forwarder.complete(&query, &local, &[], 60).await.expect("an answer");
     assert!(Message::from_vec(&short).expect("a message").metadata.truncation);
 }

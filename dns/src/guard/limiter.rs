@@ -1,9 +1,10 @@
 //! Response rate limiting: so many answers of a kind a second to one network.
 //!
 //! A forged query makes its victim a client. What the victim gets is therefore counted by its network and by what was
-//! answered; past the limit most answers are dropped and every [`SLIP`]th is cut down to a truncated one, so that a real
-//! client behind the same addresses goes on over TCP. Each account is a bucket of credit that fills with time. A limiter
-//! belongs to one thread, so the limit is per thread.
+//! answered, and once more by its network alone, for those who ask for one name after the other; past either limit most
+//! answers are dropped and every [`SLIP`]th is cut down to a truncated one, so that a real client behind the same addresses
+//! goes on over TCP. Each account is a bucket of credit that fills with time. A limiter belongs to one thread; threads that
+//! share a rate have a [`share`] of it each.
 
 use std::net::IpAddr;
 
@@ -51,6 +52,8 @@ struct Account {
     credit: i64,
     /// Milliseconds.
     seen: u64,
+    /// How many times the limiter's rate it grows by.
+    times: i64,
     /// Part of the hash of whose it is; zero for nobody's.
     tag: u32,
     /// Answers limited since the last that slipped.
@@ -65,44 +68,63 @@ impl Limiter {
 
     /// Counts one answer about `name` to `client`; `now` in milliseconds of any clock that only goes forward.
     pub fn judge(&mut self, client: IpAddr, kind: Kind, name: NameRef<'_>, now: u64) -> Verdict {
-        let hash = sip_hash(&self.key, &[&network(client), &[kind as u8], name.lowered(&mut [0; MAX_LEN])]);
-        let rate = self.rate;
-        let account = self.account(hash, now);
-        account.credit = (account.credit - ONE).max(-rate * ONE * WINDOW);
-        if account.credit >= 0 {
-            account.held = 0;
-            return Verdict::Send;
+        let (network, rate) = (network(client), self.rate);
+        let hash = sip_hash(&self.key, &[&network, &[kind as u8], name.lowered(&mut [0; MAX_LEN])]);
+        match self.account(hash, 1, now).charge(rate) {
+            // What is not sent does not count against the network.
+            Verdict::Send => {
+                let all = sip_hash(&self.key, &[&network]);
+                self.account(all, IN_ALL, now).charge(rate * IN_ALL)
+            }
+            held => held,
         }
-        account.held += 1;
-        if account.held < SLIP {
-            return Verdict::Drop;
-        }
-        account.held = 0;
-        Verdict::Slip
     }
 
     /// The account of a hash, its credit brought up to `now`. A new one takes the place of the one in its row that has
-    /// the most credit: the network that is limited least.
-    fn account(&mut self, hash: u64, now: u64) -> &mut Account {
-        let (rate, most) = (self.rate, self.rate * ONE);
+    /// the most credit for its rate, which is `times` that of the limiter: the network that is limited least.
+    fn account(&mut self, hash: u64, times: i64, now: u64) -> &mut Account {
         let row = (hash as usize % (ACCOUNTS / WAYS)) * WAYS;
         let tag = ((hash >> 32) as u32).max(1);
         let accounts = &mut self.accounts[row..row + WAYS];
         for account in accounts.iter_mut() {
+            let rate = self.rate * account.times;
             let earned = i64::try_from(now.saturating_sub(account.seen)).unwrap_or(i64::MAX).saturating_mul(rate);
-            account.credit = account.credit.saturating_add(earned).min(most);
+            account.credit = account.credit.saturating_add(earned).min(rate * ONE);
             account.seen = account.seen.max(now);
         }
         let known = accounts.iter().position(|account| account.tag == tag);
         let chosen = known.unwrap_or_else(|| {
-            let free = |i: &usize| (accounts[*i].tag == 0, accounts[*i].credit);
+            let free = |i: &usize| (accounts[*i].tag == 0, accounts[*i].credit / accounts[*i].times.max(1));
             (0..WAYS).max_by_key(free).unwrap_or_default()
         });
         if known.is_none() {
-            accounts[chosen] = Account { credit: most, seen: now, tag, held: 0 };
+            accounts[chosen] = Account { credit: self.rate * times * ONE, seen: now, times, tag, held: 0 };
         }
         &mut accounts[chosen]
     }
+}
+
+impl Account {
+    /// Takes one answer off an account that grows by `rate` a second.
+    fn charge(&mut self, rate: i64) -> Verdict {
+        self.credit = (self.credit - ONE).max(-rate * ONE * WINDOW);
+        if self.credit >= 0 {
+            self.held = 0;
+            return Verdict::Send;
+        }
+        self.held += 1;
+        if self.held < SLIP {
+            return Verdict::Drop;
+        }
+        self.held = 0;
+        Verdict::Slip
+    }
+}
+
+/// What each of some threads may answer when all of them together may answer so much: whoever asks from many ports is
+/// spread over all of them.
+pub fn share(rate: u32, threads: usize) -> u32 {
+    rate.div_ceil(u32::try_from(threads.max(1)).unwrap_or(u32::MAX))
 }
 
 /// The addresses that are taken for one client: what one customer of a provider has at most.
@@ -121,6 +143,8 @@ pub fn network(client: IpAddr) -> [u8; 8] {
     network
 }
 
+/// How many times its rate for one answer a network gets in all.
+const IN_ALL: i64 = 5;
 /// Networks and kinds that are remembered at once, in about a megabyte; an attack on more victims than that is thin for each.
 const ACCOUNTS: usize = 1 << 15;
 /// How many accounts a hash may be in.
@@ -164,6 +188,23 @@ mod tests {
         assert_eq!(count(&mut limiter, "2001:db8:0:aa00::1", Kind::Answer, NOW, 1), [1, 0, 0]);
         assert_eq!(count(&mut limiter, "2001:db8:0:aaff::1", Kind::Answer, NOW, 1), [0, 0, 1]);
         assert_eq!(count(&mut limiter, "2001:db8:0:ab00::1", Kind::Answer, NOW, 1), [1, 0, 0]);
+    }
+
+    #[test]
+    fn one_name_after_the_other_is_limited_in_all() {
+        let mut limiter = Limiter::new(5, [7; 16]);
+        let mut ask = |client: [u8; 4], number: usize| {
+            let name: Name = format!("n{number}.example.com").parse().expect("a name");
+            limiter.judge(client.into(), Kind::Answer, name.as_ref(), NOW)
+        };
+        let sent = (0..100).filter(|number| ask([192, 0, 2, *number as u8], *number) == Verdict::Send).count();
+        assert_eq!(sent, 25);
+        assert_eq!(ask([192, 0, 3, 1], 0), Verdict::Send, "another network");
+    }
+
+    #[test]
+    fn threads_share_a_rate() {
+        assert_eq!([(50, 1), (50, 4), (1, 8), (50, 0)].map(|(rate, threads)| share(rate, threads)), [50, 13, 1, 50]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What keeps the server from being used against others: cookies and response rate limiting.
 //!
 //! A client that shows a valid cookie ([`Cookies`]) owns its address and is never limited; of the others each network gets so
-//! many answers of a kind a second over UDP ([`Limiter`]), and no answer over UDP is longer than [`udp_room`]. TCP proves
+//! many answers of a kind and in all a second over UDP ([`Limiter`]), and no answer over UDP is longer than [`udp_room`]. TCP proves
 //! the address by itself. **Invariants:** nothing here allocates for a query, and every table has a fixed size. Time and
 //! secrets come in as arguments.
 
@@ -10,7 +10,7 @@ mod limiter;
 mod sip;
 
 pub use cookies::{COOKIE_LEN, Cookies, Secret, Standing};
-pub use limiter::{Kind, Limiter, Verdict, network};
+pub use limiter::{Kind, Limiter, Verdict, network, share};
 pub use sip::sip_hash;
 
 use crate::wire::PLAIN_UDP;

@@ -125,8 +125,8 @@ impl Asking {
         let Some(forwarder) = forwarder else { return Some(local) };
         let is_ours = Header::read(&local).is_some_and(|header| header.flags.rcode() != Rcode::REFUSED);
         let answer = match is_ours {
-            true => forwarder.complete(octets, &local, room.limit).await,
-            false => forwarder.answer(octets, room.limit).await,
+            true => forwarder.complete(octets, &local, room.options, room.limit).await,
+            false => forwarder.answer(octets, room.options, room.limit).await,
         };
         answer.or_else(|| {
             let mut out = Vec::new();

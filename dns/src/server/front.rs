@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::answer::{Outcome, Room, Slow, Zones, malformed, reject, respond, truncate};
 use crate::guard::{Cookies, Limiter, Standing, Verdict, udp_room};
-use crate::settings::Network;
+use crate::settings::{Network, Settings};
 use crate::wire::{EdnsOption, Flags, Header, MAX_MESSAGE, Message, Rcode};
 
 /// What all transports answer from. Each part is replaced as a whole while queries are being answered.
@@ -30,8 +30,12 @@ pub struct Policy {
     pub cookies: Cookies,
     /// Whose questions for other names are forwarded.
     pub forward: Vec<Network>,
-    /// Answers of a kind a second to one network over UDP; none for no limit.
+    /// The same answer so many times a second to one network over UDP; none for no limit.
     pub rate: Option<u32>,
+    /// Whom that does not limit.
+    pub rate_exempt: Vec<Network>,
+    /// What this server calls itself, if it says.
+    pub identity: Option<String>,
 }
 
 /// Who asks.
@@ -112,7 +116,24 @@ impl Front {
 impl Policy {
     /// Nobody's questions are forwarded, and nobody is limited.
     pub fn new(cookies: Cookies) -> Self {
-        Self { cookies, forward: Vec::new(), rate: None }
+        Self { cookies, forward: Vec::new(), rate: None, rate_exempt: Vec::new(), identity: None }
+    }
+
+    /// As these settings want it.
+    pub(super) fn of(settings: &Settings, cookies: Cookies) -> Self {
+        Self {
+            cookies,
+            forward: settings.forward.as_ref().map(|forward| forward.networks.clone()).unwrap_or_default(),
+            rate: settings.rate,
+            rate_exempt: settings.rate_exempt.clone(),
+            identity: settings.identity.clone(),
+        }
+    }
+
+    /// Whether answers to this client are limited, which has not proven its address.
+    pub(super) fn limits(&self, client: Client) -> bool {
+        let address = client.address.ip();
+        client.is_datagram && self.rate.is_some() && !self.rate_exempt.iter().any(|exempt| exempt.contains(address))
     }
 
     /// Answers a query at the end of `out`. `limiter` is asked about clients that have not proven their address.
@@ -129,6 +150,7 @@ impl Policy {
             limit: if client.is_datagram { udp_room(offered) } else { MAX_MESSAGE },
             recursion: self.forward.iter().any(|network| network.contains(address)),
             now: now.wall_secs,
+            identity: self.identity.as_deref(),
             ..Room::default()
         };
         let theirs = query.edns().and_then(|edns| edns.option(EdnsOption::COOKIE));
@@ -144,9 +166,8 @@ impl Policy {
             Some(Standing::Malformed) => reject(&query, Rcode::FORMERR, &room, out),
             _ => respond(&query, zones, &room, out),
         };
-        let (Some(limiter), Outcome::Answered(kind, name), false) = (limiter, outcome, is_proven) else {
-            return taken(outcome);
-        };
+        let limiter = limiter.filter(|_| !is_proven && self.limits(client));
+        let (Some(limiter), Outcome::Answered(kind, name)) = (limiter, outcome) else { return taken(outcome) };
         match limiter.judge(address, kind, name, now.millis) {
             Verdict::Send => Taken::Answered,
             Verdict::Drop => {
@@ -155,15 +176,20 @@ impl Policy {
             }
             Verdict::Slip => {
                 out.truncate(begin);
-                match cookie {
-                    // It may come back with the cookie it is told (RFC 7873, 5.2.3).
-                    Some(_) => reject(&query, Rcode::BADCOOKIE, &room, out),
-                    None => truncate(&query, &room, out),
-                };
+                slip(&query, &room, cookie.is_some(), out);
                 Taken::Slipped
             }
         }
     }
+}
+
+/// The short answer of somebody who is limited and may prove himself: over TCP, or by the cookie that he is told if he has
+/// shown one of his own (RFC 7873, 5.2.3).
+pub(super) fn slip(query: &Message<'_>, room: &Room<'_>, has_cookie: bool, out: &mut Vec<u8>) {
+    match has_cookie {
+        true => reject(query, Rcode::BADCOOKIE, room, out),
+        false => truncate(query, room, out),
+    };
 }
 
 fn taken(outcome: Outcome<'_>) -> Taken {

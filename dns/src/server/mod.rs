@@ -8,6 +8,7 @@
 mod asking;
 mod batch;
 mod counters;
+mod descriptors;
 mod desk;
 mod front;
 mod notifying;

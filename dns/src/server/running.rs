@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::asking::{Asking, AskingError};
+use super::descriptors::{self, Need};
 use super::desk::{Desk, DeskCounts};
 use super::notifying::{self, Audience, audience};
 use super::secondaries::{Secondaries, SecondaryStatus};
@@ -84,7 +85,7 @@ impl Server {
     /// # Errors
     /// When a zone cannot be read or an address not be listened on.
     pub fn start(settings: Settings, runtime: &Handle) -> Result<Self, ServerError> {
-        let front = Arc::new(Front::new(policy_of(&settings, Cookies::new(Secret(clock::seed())))));
+        let front = Arc::new(Front::new(Policy::of(&settings, Cookies::new(Secret(clock::seed())))));
         let store = {
             let front = front.clone();
             Store::open(&settings, runtime, move |zones| front.publish(zones))?
@@ -96,6 +97,7 @@ impl Server {
             asking: Asking::new(store.clone(), runtime.clone()),
             keys: ArcSwap::from_pointee(settings.keys.clone()),
             counts: DeskCounts::default(),
+            limiter: Mutex::default(),
         });
         let (slow, jobs) = mpsc::channel(MAX_QUEUED);
         let room = Arc::new(Semaphore::new(MAX_AT_WORK));
@@ -105,7 +107,8 @@ impl Server {
         let (stream_slow, stream_jobs) = mpsc::channel(MAX_QUEUED);
         let stream_room = Arc::new(Semaphore::new(MAX_AT_WORK));
         let stream_worker = runtime.spawn(work_streams(stream_jobs, desk.clone(), stream_room.clone()));
-        let streams = Streams::start(&[], None, &front, &stream_slow, Limits::default())?;
+        let limits = Limits { connections: descriptors::make_room(need(&settings)), ..Limits::default() };
+        let streams = Streams::start(&[], None, &front, &stream_slow, limits)?;
         let listeners = Mutex::new(Listeners { udp: BTreeMap::new(), streams: Some(streams) });
         let runtime = runtime.clone();
         let reloading = Mutex::new(());
@@ -143,7 +146,7 @@ impl Server {
         self.store.reload(settings)?;
         self.desk.keys.store(Arc::new(settings.keys.clone()));
         let cookies = self.front.policy.load().cookies.clone();
-        self.front.policy.store(Arc::new(policy_of(settings, cookies)));
+        self.front.policy.store(Arc::new(Policy::of(settings, cookies)));
         self.desk.secondaries.apply(settings);
         self.desk.asking.apply(settings, prepared);
         self.audience.send_replace(audience(settings));
@@ -228,7 +231,7 @@ impl Server {
 
     /// Opens the listeners that the settings want and that are not open.
     fn open_new(&self, settings: &Settings) -> Result<New, ServerError> {
-        let threads = available_parallelism().map_or(1, usize::from);
+        let threads = threads();
         let (mut new, mut plain) = (BTreeMap::new(), Vec::new());
         let listeners = self.listeners();
         for address in &settings.listen {
@@ -247,6 +250,18 @@ impl Server {
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What these settings need descriptors for.
+fn need(settings: &Settings) -> Need {
+    let encrypted = settings.tls.as_ref().map_or(0, |tls| tls.dot.len() + tls.doh.len() + tls.doq.len());
+    let sockets = settings.listen.len() * (threads() + 1) + encrypted;
+    Need { connections: Limits::default().connections, zones: settings.zones.len(), sockets }
+}
+
+/// The threads that answer at one address.
+fn threads() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
 /// Listeners that were opened and are not yet the server's.
@@ -300,9 +315,4 @@ fn send(job: &Job, answer: &[u8]) {
     if let Err(error) = sent {
         tracing::debug!(client = %job.back.peer(), %error, "an answer could not be sent");
     }
-}
-
-fn policy_of(settings: &Settings, cookies: Cookies) -> Policy {
-    let forward = settings.forward.as_ref().map(|forward| forward.networks.clone()).unwrap_or_default();
-    Policy { cookies, forward, rate: settings.rate }
 }

@@ -31,7 +31,7 @@ fn zones() -> Zones {
 
 fn front(rate: Option<u32>) -> Arc<Front> {
     let forward = vec![Network { address: [127, 0, 0, 7].into(), prefix: 32 }];
-    let front = Front::new(Policy { cookies: Cookies::new(Secret([7; 16])), forward, rate });
+    let front = Front::new(Policy { forward, rate, ..Policy::new(Cookies::new(Secret([7; 16]))) });
     front.publish(zones());
     Arc::new(front)
 }
@@ -203,6 +203,22 @@ fn who_asks_too_much_is_limited_unless_the_address_is_proven() {
     assert!((0..20).all(|_| ask(&proven).0 == Taken::Answered));
     let (taken, out) = ask(&query(Opcode::QUERY, "www.test", Some(b"short")));
     assert_eq!((taken, Header::read(&out).map(|header| header.flags.rcode())), (Taken::Answered, Some(Rcode::FORMERR)));
+}
+
+#[test]
+fn nobody_is_limited_who_is_exempt_or_proven_by_his_stream() {
+    let exempt = vec![Network { address: [192, 0, 2, 0].into(), prefix: 24 }];
+    let policy = Policy { rate: Some(1), rate_exempt: exempt, ..Policy::new(Cookies::new(Secret([7; 16]))) };
+    let mut limiter = crate::guard::Limiter::new(1, [7; 16]);
+    let (zones, octets) = (zones(), query(Opcode::QUERY, "www.test", None));
+    for (address, is_datagram, all) in
+        [("192.0.2.1:53", true, true), ("192.0.3.1:53", true, false), ("192.0.4.1:53", false, true)]
+    {
+        let client = Client { address: address.parse().expect("an address"), is_datagram };
+        let asked = Asked { octets: &octets, client, now: Now { wall_secs: 1_000, millis: 1_000 } };
+        let mut answered = || policy.take(&zones, asked, Some(&mut limiter), &mut Vec::new()) == Taken::Answered;
+        assert_eq!((answered(), (0..9).all(|_| answered())), (true, all), "{address}");
+    }
 }
 
 #[test]

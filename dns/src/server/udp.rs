@@ -21,7 +21,7 @@ use super::counters::{Count, Counters, Totals};
 use super::socket::prepare;
 use super::{Asked, Client, Front, Now, Taken};
 use crate::clock;
-use crate::guard::Limiter;
+use crate::guard::{Limiter, share};
 
 /// A query that takes time.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Udp {
         for address in addresses {
             let mut address = *address;
             for _ in 0..threads.max(1) {
-                let worker = Worker::start(address, Arc::clone(front), slow.clone())?;
+                let worker = Worker::start(address, threads, Arc::clone(front), slow.clone())?;
                 address = worker.address;
                 udp.workers.push(worker);
             }
@@ -136,7 +136,12 @@ impl Drop for Udp {
 }
 
 impl Worker {
-    fn start(address: SocketAddr, front: Arc<Front>, slow: mpsc::Sender<Job>) -> Result<Self, UdpError> {
+    fn start(
+        address: SocketAddr,
+        threads: usize,
+        front: Arc<Front>,
+        slow: mpsc::Sender<Job>,
+    ) -> Result<Self, UdpError> {
         let socket = open(address).map_err(|error| UdpError::Bind(address, error))?;
         let bound = socket.local_addr().ok().and_then(|bound| bound.as_socket()).unwrap_or(address);
         let (socket, is_stopping) = (Arc::new(socket), Arc::new(AtomicBool::new(false)));
@@ -147,6 +152,7 @@ impl Worker {
             counters: Arc::clone(&counters),
             front,
             slow,
+            threads,
             limiter: None,
         };
         let builder = std::thread::Builder::new().name(format!("dns udp {}", bound.port())).stack_size(STACK);
@@ -169,6 +175,8 @@ struct Thread {
     counters: Arc<Counters>,
     front: Arc<Front>,
     slow: mpsc::Sender<Job>,
+    /// Those that share the address, and its rate.
+    threads: usize,
     limiter: Option<(u32, Limiter)>,
 }
 
@@ -203,7 +211,7 @@ impl Thread {
     fn answer(&mut self, slots: &mut [Slot]) -> bool {
         let (zones, policy) = (self.front.zones(), self.front.policy.load());
         let now = Now { wall_secs: clock::wall_secs(), millis: clock::millis() };
-        set_rate(&mut self.limiter, policy.rate);
+        set_rate(&mut self.limiter, policy.rate.map(|rate| share(rate, self.threads)));
         let mut has_any = false;
         for slot in slots {
             let (Some(peer), local) = (slot.peer(), slot.local()) else { continue };
@@ -232,7 +240,7 @@ impl Thread {
 }
 
 /// Keeps a limiter for the rate that is wanted now; its key is drawn when it is made.
-fn set_rate(limiter: &mut Option<(u32, Limiter)>, rate: Option<u32>) {
+pub(super) fn set_rate(limiter: &mut Option<(u32, Limiter)>, rate: Option<u32>) {
     if limiter.as_ref().map(|(rate, _)| *rate) == rate {
         return;
     }

@@ -125,7 +125,7 @@ fn names(zone: &Zone) -> Vec<Name> {
 }
 
 fn serve(zone: Zone) -> (Udp, SocketAddr) {
-    let policy = Policy { cookies: Cookies::new(Secret([1; 16])), forward: Vec::new(), rate: None };
+    let policy = Policy::new(Cookies::new(Secret([1; 16])));
     let front = Arc::new(Front::new(policy));
     front.publish([Served::new(zone)].into_iter().collect());
     let (slow, _) = tokio::sync::mpsc::channel(1);

@@ -62,6 +62,8 @@ fn only_those_who_may_ask_get_answers_of_others() {
     assert_eq!(running.update("k1", "update add away.alias.test 60 CNAME www.dyn.test"), "");
     let answer = running.dig("away.alias.test A");
     assert!(answer.contains("CNAME\twww.dyn.test.") && answer.contains("192.0.2.1"), "{answer}");
+    let answer = running.dig("+cookie www.dyn.test A");
+    assert!(answer.contains("(good)") && answer.contains("192.0.2.1"), "{answer}");
     let closed = asking("forward-closed", &of, vec![Network { address: IpAddr::from([10, 0, 0, 0]), prefix: 8 }]);
     let answer = closed.dig("www.dyn.test A");
     assert!(answer.contains("status: REFUSED") && !answer.contains(" ra"), "{answer}");

@@ -186,6 +186,39 @@ fn who_may_not_is_told_so() {
 }
 
 #[test]
+fn who_it_is_is_said_where_that_is_configured() {
+    let silent = Running::start("nobody");
+    let answer = silent.dig("+nsid id.server CH TXT");
+    assert!(answer.contains("status: REFUSED") && !answer.contains("NSID"), "{answer}");
+    let named = Running::start_with("named", |settings| settings.identity = Some("ns one".to_owned()));
+    assert_eq!(named.dig("+short id.server CH TXT").trim(), "\"ns one\"");
+    assert_eq!(named.dig("+short +tcp hostname.bind CH TXT").trim(), "\"ns one\"");
+    assert!(named.dig("version.bind CH TXT").contains("status: REFUSED"));
+    let key = format!("-y hmac-sha256:k1:{SECRET_TEXT}");
+    for arguments in ["+nsid www.dyn.test A", "+nsid +tcp no.dyn.test A", &format!("{key} +nsid www.dyn.test A")] {
+        let answer = named.dig(arguments);
+        assert!(answer.contains("NSID: 6e 73 20 6f 6e 65 (\"ns one\")"), "{arguments}: {answer}");
+    }
+    assert!(!named.dig("www.dyn.test A").contains("NSID"));
+}
+
+#[test]
+fn what_takes_time_is_limited_as_well_unless_it_is_signed() {
+    let running = Running::start_with("limited", |settings| settings.rate = Some(1));
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let mut update = b"\x00\x07\x28\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+    update.extend_from_slice(b"\x03dyn\x04test\x00\x00\x06\x00\x01");
+    for _ in 0..50 {
+        client.send_to(&update, running.address()).expect("sent");
+    }
+    let count = |name: &str| running.server().counts().into_iter().find(|(known, _)| known == name).expect("counted").1;
+    // A second brings one more; half of the rest is answered, no longer than it was asked.
+    until("all are refused", || count("updates_refused") == 50);
+    assert!(count("slow_limited") >= 25, "{}", count("slow_limited"));
+    assert_eq!(running.update("k1", "update add new.dyn.test 60 A 192.0.2.7"), "", "who signs is not limited");
+}
+
+#[test]
 fn a_signed_query_gets_a_signed_answer() {
     let running = Running::start("signed");
     let key = format!("-y hmac-sha256:k1:{SECRET_TEXT}");

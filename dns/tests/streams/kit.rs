@@ -160,7 +160,7 @@ pub fn front() -> Arc<Front> {
     let apex: Name = "test.".parse().expect("a name");
     let zone =
         read_zone(Source { file: "test".into(), text: text.as_bytes() }, &apex, &mut no_include).expect("a zone");
-    let front = Front::new(Policy { cookies: Cookies::new(Secret([7; 16])), forward: vec![], rate: None });
+    let front = Front::new(Policy::new(Cookies::new(Secret([7; 16]))));
     front.publish([Served::new(zone)].into_iter().collect());
     Arc::new(front)
 }

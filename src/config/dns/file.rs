@@ -20,6 +20,8 @@ pub(in crate::config) struct DnsFile {
     pub resolvers: Option<Spanned<Vec<Spanned<Or<UpstreamFile>>>>>,
     pub authorities: Option<Text>,
     pub rate: Option<Spanned<i64>>,
+    pub rate_exempt: Option<Texts>,
+    pub identity: Option<Text>,
     pub tls: Option<Spanned<TlsFile>>,
     pub key: Vec<Spanned<KeyFile>>,
     pub zone: Vec<Spanned<ZoneFile>>,

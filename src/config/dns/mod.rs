@@ -11,11 +11,11 @@ mod words;
 mod zones;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ::dns::settings::{Algorithm, Forward, Settings, Tls, Upstream};
+use ::dns::settings::{Algorithm, Forward, Network, Settings, Tls, Upstream};
 use toml::Spanned;
 
 use self::file::{DnsFile, ForwardFile, Texts, TlsFile};
@@ -28,6 +28,11 @@ pub use settings::{Dns, DnsSettings, Dyndns, PublicSource, Register};
 const FOLDER: &str = "dns";
 /// Answers that are kept for the networks that are forwarded for.
 const CACHE: i64 = 10_000;
+/// The same answer so often a second to one network over UDP, and five times as many in all: far more than any resolver
+/// asks for again, and at most a few megabits a second for whoever is made a victim.
+const RATE: i64 = 50;
+/// Fits an answer of the least size with the question and a cookie (RFC 5001 has no limit).
+const MAX_IDENTITY: usize = 63;
 /// More sockets would be a typing error.
 const MAX_LISTENERS: usize = 64;
 
@@ -76,7 +81,12 @@ impl Checker<'_> {
         let authorities = authorities.map_or(Some(None), |path| path.map(Some));
         let servers = self.upstreams(section.resolvers.as_ref());
         let resolvers = servers.zip(authorities).map(|(servers, authorities)| Resolvers { servers, authorities });
-        let rate = section.rate.as_ref().map_or(Some(0), |rate| self.number(rate, 0, 1_000_000));
+        let rate = section.rate.as_ref().map_or(Some(RATE), |rate| self.number(rate, 0, 1_000_000));
+        let rate_exempt = match &section.rate_exempt {
+            Some(list) => self.networks(list),
+            None => Some(nearby()),
+        };
+        let identity = section.identity.as_ref().map(|text| self.identity(text));
         let dyndns2 = self.dyndns2(section.dyndns2.as_ref(), tls.as_ref().map(Option::is_some), &mut sockets);
         let register = self.register(section.register.as_ref(), &keys, rest, resolvers.as_ref());
         let serves = !section.zone.is_empty() || section.forward.is_some();
@@ -101,6 +111,8 @@ impl Checker<'_> {
             resolvers: resolvers.servers,
             authorities: resolvers.authorities,
             rate,
+            rate_exempt: rate_exempt?,
+            identity: identity.map_or(Some(None), |identity| identity.map(Some))?,
         };
         Some(Some(Dns { server, dyndns2: dyndns2?, register: register? }))
     }
@@ -168,6 +180,18 @@ impl Checker<'_> {
         Some(Some(Forward { networks: networks?, upstreams: upstreams?, cache: usize::try_from(cache?).ok()? }))
     }
 
+    /// What the server calls itself.
+    fn identity(&mut self, text: &super::file::Text) -> Option<String> {
+        let written = text.get_ref();
+        if (1..=MAX_IDENTITY).contains(&written.len()) && written.bytes().all(|octet| (0x20..0x7f).contains(&octet)) {
+            return Some(written.clone());
+        }
+        let message = format!("an identity has 1 to {MAX_IDENTITY} printable ASCII characters");
+        let problem = Problem::new(text.span(), message, "cannot be sent");
+        self.findings.add(problem.help("remove it, and the server does not say who it is"));
+        None
+    }
+
     /// A key that is named somewhere must be one of `[[dns.key]]`.
     fn key_named(&mut self, text: &super::file::Text, keys: &Keys) -> Option<::dns::name::Name> {
         let name = self.dns_name(text)?;
@@ -202,6 +226,22 @@ impl Checker<'_> {
             _ => self.wrong(text.span(), format!("must be between {least}s and {most}s"), "out of range"),
         }
     }
+}
+
+/// The networks that no router of the internet knows: nobody far away is made a victim through them.
+fn nearby() -> Vec<Network> {
+    let network = |address: [u8; 4], prefix| Network { address: address.into(), prefix };
+    let network_v6 = |first: u16, prefix| Network { address: Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0).into(), prefix };
+    vec![
+        network([127, 0, 0, 0], 8),
+        network([10, 0, 0, 0], 8),
+        network([172, 16, 0, 0], 12),
+        network([192, 168, 0, 0], 16),
+        network([169, 254, 0, 0], 16),
+        Network { address: Ipv6Addr::LOCALHOST.into(), prefix: 128 },
+        network_v6(0xfc00, 7),
+        network_v6(0xfe80, 10),
+    ]
 }
 
 /// Where a table's key is wanted: at the value that is there, else at the table.
