@@ -53,7 +53,7 @@ const DNS_LAYERS: &[(&str, &[&str])] = &[
     ("client", &["clock", "name", "rdata", "record", "settings", "sign", "transfer", "update", "wire", "zone"]),
     ("upstream", &["settings"]),
     ("alias", &["clock", "name", "record", "settings", "upstream"]),
-    ("forward", &["settings", "upstream"]),
+    ("forward", &["settings", "upstream", "wire"]),
     (
         "store",
         &[

@@ -75,6 +75,8 @@ const MAX_QUEUED: usize = 1_024;
 const MAX_AT_WORK: usize = 512;
 /// Questions that others take their time to answer leave half of the places to updates and transfers.
 const _: () = assert!(2 * MAX_ASKED <= MAX_AT_WORK);
+/// Ports that are tried where any is wanted.
+const MAX_PORTS: u32 = 16;
 /// Connections and the zones they are sent have so long when the server ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -229,8 +231,22 @@ impl Server {
         &self.front
     }
 
-    /// Opens the listeners that the settings want and that are not open.
+    /// Opens the listeners that the settings want and that are not open. Where any port is wanted, it is one that is free for
+    /// datagrams and connections.
     fn open_new(&self, settings: &Settings) -> Result<New, ServerError> {
+        let any_port = settings.listen.iter().any(|address| address.port() == 0);
+        let mut tries = if any_port { MAX_PORTS } else { 1 };
+        loop {
+            tries -= 1;
+            match self.try_open(settings) {
+                Err(ServerError::Streams(StreamError::Bind(_, _, error)))
+                    if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn try_open(&self, settings: &Settings) -> Result<New, ServerError> {
         let threads = threads();
         let (mut new, mut plain) = (BTreeMap::new(), Vec::new());
         let listeners = self.listeners();

@@ -165,6 +165,7 @@ fn the_refusal_is_understood() {
     assert_eq!(refuse(&[], NOW), Err(AnswerError::Refused(Rcode::BADKEY)));
     let wrong = [Key { secret: Box::from([8; 32]), ..mine.clone() }];
     assert_eq!(refuse(&wrong, NOW), Err(AnswerError::Refused(Rcode::BADSIG)));
+    assert!(AnswerError::Refused(Rcode::BADSIG).to_string().contains("(BADSIG)"));
     // This one is signed, and says what the server's clock shows.
     assert_eq!(refuse(std::slice::from_ref(&mine), NOW + 1000), Err(AnswerError::ServerTime(NOW + 1000)));
 }

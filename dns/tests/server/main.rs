@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
 mod asking;
+mod encrypted;
 mod signed;
 
 use std::io::Write;
