@@ -55,7 +55,8 @@ Examples:
     #[command(
         long_about = "Sends a signed update (RFC 2136): the records that the name has of this type are replaced by the \
                       given ones, or added to with --add. Works with any server that takes updates. On the server's own \
-                      machine, server and key come from the daemon's configuration.",
+                      machine, server and key come from the daemon: this command reads the configuration file that \
+                      the daemon names, so whoever types it needs the right to.",
         after_help = "\
 Examples:
   gatehouse dns set www.cloud.example.com A 192.0.2.1 192.0.2.2
@@ -276,6 +277,13 @@ pub struct Whereto {
     /// The server, with or without a port; without it, the daemon on this machine
     #[arg(long, value_name = "ADDRESS", value_parser = server)]
     pub server: Option<SocketAddr>,
+}
+
+/// The same, for records of one name.
+#[derive(Debug, Args)]
+pub struct Place {
+    #[command(flatten)]
+    pub whereto: Whereto,
     /// The zone; without it, the server is asked which one the name is in
     #[arg(long)]
     pub zone: Option<Name>,
@@ -302,7 +310,7 @@ pub struct SetArgs {
     #[arg(long, value_name = "SECONDS")]
     pub lease: Option<u32>,
     #[command(flatten)]
-    pub whereto: Whereto,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
@@ -318,7 +326,7 @@ pub struct DeleteArgs {
     /// Only records with this data, as in a zone file
     pub data: Vec<String>,
     #[command(flatten)]
-    pub whereto: Whereto,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
@@ -331,12 +339,8 @@ pub struct ImportArgs {
     /// The zone file
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// The key file; without it, a key of the daemon's configuration that may change the zone
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub key: Option<PathBuf>,
-    /// The server, with or without a port; without it, the daemon on this machine
-    #[arg(long, value_name = "ADDRESS", value_parser = server)]
-    pub server: Option<SocketAddr>,
+    #[command(flatten)]
+    pub whereto: Whereto,
     #[command(flatten)]
     pub output: Output,
 }

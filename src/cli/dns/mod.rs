@@ -10,7 +10,6 @@ mod show;
 mod update;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dns::name::Name;
@@ -141,11 +140,6 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// Where a path of this command line begins that is named relative to a configuration.
-fn config_of(status: &DnsStatus) -> PathBuf {
-    PathBuf::from(&status.config)
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use dns::update::{LeaseTimes, Operation, Update};
 use dns::wire::Rcode;
 use serde::Serialize;
 
-use super::args::{DeleteArgs, ImportArgs, SetArgs, Whereto};
-use super::{config_of, files};
+use super::args::{DeleteArgs, ImportArgs, Place, SetArgs, Whereto};
+use super::files;
 use crate::api::dns::model::DnsStatus;
 use crate::api::dns::plain;
 use crate::cli::args::Output;
@@ -48,8 +48,8 @@ struct Done {
 
 /// Replaces a set of records, or adds to it.
 pub async fn set(client: &Client, args: SetArgs) -> anyhow::Result<()> {
-    let SetArgs { name, rtype, data, ttl, add, lease, whereto, output } = args;
-    let goal = Goal::find(client, whereto, name.as_ref()).await?;
+    let SetArgs { name, rtype, data, ttl, add, lease, place, output } = args;
+    let goal = Goal::find(client, place, name.as_ref()).await?;
     let mut operations = if add { Vec::new() } else { vec![Operation::DeleteSet(name.clone(), rtype)] };
     for text in &data {
         let rdata = rdata(rtype, text, &goal.zone)?;
@@ -61,8 +61,8 @@ pub async fn set(client: &Client, args: SetArgs) -> anyhow::Result<()> {
 
 /// Deletes records, a set, or all of a name.
 pub async fn delete(client: &Client, args: DeleteArgs) -> anyhow::Result<()> {
-    let DeleteArgs { name, rtype, data, whereto, output } = args;
-    let goal = Goal::find(client, whereto, name.as_ref()).await?;
+    let DeleteArgs { name, rtype, data, place, output } = args;
+    let goal = Goal::find(client, place, name.as_ref()).await?;
     let operations = match rtype {
         None => vec![Operation::DeleteName(name)],
         Some(rtype) if data.is_empty() => vec![Operation::DeleteSet(name, rtype)],
@@ -76,9 +76,9 @@ pub async fn delete(client: &Client, args: DeleteArgs) -> anyhow::Result<()> {
 
 /// Puts the sets of records of a zone file in place of those of the zone.
 pub async fn import(client: &Client, args: ImportArgs) -> anyhow::Result<()> {
-    let ImportArgs { zone, file, key, server, output } = args;
+    let ImportArgs { zone, file, whereto, output } = args;
     let read = files::read_file(&zone, &file)?.map_err(|faults| anyhow::anyhow!("{faults}"))?;
-    let goal = Goal::find(client, Whereto { key, server, zone: Some(zone.clone()) }, zone.as_ref()).await?;
+    let goal = Goal::find(client, Place { whereto, zone: Some(zone.clone()) }, zone.as_ref()).await?;
     let mut sets: BTreeMap<(Name, Rtype), Vec<Record>> = BTreeMap::new();
     for record in read.records().filter(|record| is_imported(record, &zone)) {
         sets.entry((record.name.clone(), record.rtype)).or_default().push(record);
@@ -124,8 +124,8 @@ struct Goal {
 
 impl Goal {
     /// From what was typed, and from the daemon's configuration where nothing was.
-    async fn find(daemon: &Client, whereto: Whereto, name: NameRef<'_>) -> anyhow::Result<Goal> {
-        let Whereto { key, server, zone } = whereto;
+    async fn find(daemon: &Client, place: Place, name: NameRef<'_>) -> anyhow::Result<Goal> {
+        let Place { whereto: Whereto { key, server }, zone } = place;
         let local = match (&key, server) {
             (Some(_), Some(_)) => None,
             _ => Some(daemon.get::<DnsStatus>("/v1/dns").await.context("give --key and --server for another server")?),
@@ -215,7 +215,7 @@ fn rdata(rtype: Rtype, text: &str, zone: &Name) -> anyhow::Result<Box<[u8]>> {
 /// Where the daemon on this machine answers: at one of its addresses, or by loopback where it listens on all.
 fn own_address(status: &DnsStatus) -> anyhow::Result<SocketAddr> {
     let first = status.listen.iter().find_map(|text| text.parse::<SocketAddr>().ok());
-    let first = first.context("the daemon answers no DNS: its configuration has no `listen`; give --server")?;
+    let first = first.context("the daemon answers no DNS now: `gatehouse dns status` says why; or give --server")?;
     let loopback = match first.ip() {
         IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -245,8 +245,8 @@ fn key_of(path: &Path) -> anyhow::Result<Credentials> {
 
 /// The first key of the daemon's configuration that may change something in the zone.
 fn configured_key(status: &DnsStatus, zone: &Name) -> anyhow::Result<Credentials> {
-    let path = config_of(status);
-    let settings = config::load_dns(&path).context("give --key; the daemon's configuration cannot be used for it")?;
+    let path = Path::new(&status.config);
+    let settings = config::load_dns(path).context("give --key; the daemon's configuration cannot be used for it")?;
     let rules = settings.dns.server.zones.iter().filter(|known| known.apex == *zone).flat_map(|known| &known.update);
     let shared = |key: &&Key| key.algorithm != Algorithm::Sig0;
     let key = rules.into_iter().find_map(|rule| settings.dns.server.key(rule.key.as_ref()).filter(shared));

@@ -1,6 +1,6 @@
 //! Whether this member is fit to hold: runs its checks and tells the verdict.
 //!
-//! `verdict` and `dns` are pure, `probes` and `command` touch the world. Each check is a task of its own on the
+//! `verdict` and `dns` are pure, `probes` touches the world. Each check is a task of its own on the
 //! daemon's ordinary runtime, so that a slow one delays nobody, least of all the beacons.
 
 pub mod dns;
