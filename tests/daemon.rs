@@ -298,6 +298,36 @@ fn a_configuration_that_cannot_be_served_changes_nothing() {
 }
 
 #[test]
+fn dns_that_cannot_be_served_costs_the_site_nothing_and_is_said_until_it_can() {
+    let host = host();
+    let with = |more: &str, zone: &str| format!("{MEMBER}{}{more}", dns(host, "", &[zone]));
+    let daemon = Daemon::start(&["run"], &with("", "bad.test"), |folder| {
+        fs::write(folder.join("bad.test"), "@ 300 SOA what\n").unwrap();
+        fs::write(folder.join("one.test"), ZONE).unwrap();
+    });
+    daemon.hear("READY=1");
+    let warns = |words: &str| daemon.json(&["status", "--json"])["warnings"].to_string().contains(words);
+    let deadline = clock::now() + PATIENCE;
+    while !warns("DNS is not served") {
+        assert!(clock::now() < deadline, "{}", daemon.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(warns("bad.test"), "{}", daemon.log());
+    configure(&daemon.folder, &with("[nonsense]\n", "one.test"));
+    assert_eq!(daemon.ask(&["reload"]).status.code(), Some(1));
+    assert!(warns("nonsense") && warns("DNS is not served"), "both are so: {}", daemon.log());
+    configure(&daemon.folder, &with("", "one.test"));
+    assert!(daemon.ask(&["reload"]).status.success(), "{}", daemon.log());
+    assert!(!warns("nonsense") && !warns("DNS is not served"));
+    assert_eq!(daemon.zones(), ["one.test"]);
+    // No [dns] any more: what was served ends.
+    configure(&daemon.folder, MEMBER);
+    assert!(daemon.ask(&["reload"]).status.success(), "{}", daemon.log());
+    assert!(text(&daemon.ask(&["dns", "zones"]).stderr).contains("has no [dns]"));
+    assert!(std::net::UdpSocket::bind((host, 5300)).is_ok());
+}
+
+#[test]
 fn what_is_fixed_is_refused_and_said() {
     let daemon = Daemon::start(&["dns", "serve"], &dns(host(), "", &["one.test"]), |folder| {
         fs::write(folder.join("one.test"), ZONE).unwrap();

@@ -180,7 +180,7 @@ async fn ask(
         Ok(Ok(Err(refusal))) => Err(Refused { status, refusal }),
         Ok(Err(_)) => Err(unavailable("the daemon stopped before it answered")),
         Err(_) => {
-            let message = "the daemon has not answered in 30 s; it may still do it: see `gatehouse status`";
+            let message = "the daemon has not answered in 30 s; it may still do it: `gatehouse status` or `gatehouse dns status` says";
             Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message.to_owned()))
         }
     }

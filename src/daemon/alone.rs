@@ -27,6 +27,8 @@ struct Alone {
     dns: Dns,
     history: History,
     reloads: Reloads<DnsSettings>,
+    /// Why the newest configuration is not in force, until a good one is read.
+    refused: Option<String>,
 }
 
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -93,7 +95,7 @@ impl Alone {
         };
         // A machine without a site tells its own public address.
         let dns = Dns::new(facts.clone(), Holder::Me);
-        Alone { facts, dns, history: History::new(), reloads: Reloads::new(read) }
+        Alone { facts, dns, history: History::new(), reloads: Reloads::new(read), refused: None }
     }
 
     /// The start is over, or the new configuration is in force, or it cannot be and nothing has changed.
@@ -107,12 +109,13 @@ impl Alone {
             Ok(()) => self.history.tell("config", Told::good("the new configuration is in force"), 0),
             Err(refusal) => self.history.tell("config", Told::bad(&refusal.message), 0),
         }
+        self.refused = done.as_ref().err().map(|refusal| refusal.message.clone());
         self.reloads.finish(done, &line);
     }
 
     fn show(&mut self) {
         let warnings: Vec<String> =
-            self.dns.is_reading().into_iter().chain(self.reloads.problem()).map(str::to_owned).collect();
+            self.dns.is_reading().into_iter().chain(self.refused.as_deref()).map(str::to_owned).collect();
         self.dns.warn(&warnings);
     }
 

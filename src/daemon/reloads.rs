@@ -25,8 +25,6 @@ pub(super) struct Reloads<T> {
     now: Askers,
     /// Who came later.
     next: Askers,
-    /// Why the newest configuration is not in force.
-    problem: Option<String>,
 }
 
 enum Stage<T> {
@@ -48,7 +46,7 @@ impl<T: Send + 'static> Reloads<T> {
     /// The daemon starts. `read` may take as long as the disk.
     pub(super) fn new(read: impl Fn() -> Result<T, Refusal> + Send + Sync + 'static) -> Reloads<T> {
         let (now, next) = (Askers::default(), Askers::default());
-        Reloads { read: Arc::new(read), stage: Stage::Starting, now, next, problem: None }
+        Reloads { read: Arc::new(read), stage: Stage::Starting, now, next }
     }
 
     /// Somebody at the control socket asks.
@@ -78,14 +76,8 @@ impl<T: Send + 'static> Reloads<T> {
         matches!(self.stage, Stage::Starting)
     }
 
-    /// Why the newest configuration is not in force, if it is not, for as long as this is so.
-    pub(super) fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
-    }
-
     /// Says what became of the one under way, with the daemon in one line, and begins the next one.
     pub(super) fn finish(&mut self, done: Result<(), Refusal>, line: &str) {
-        self.problem = done.as_ref().err().map(|refusal| refusal.message.clone());
         let Askers { replies, manager } = std::mem::take(&mut self.now);
         for reply in replies {
             let _ = reply.send(done.clone());
@@ -165,10 +157,9 @@ mod tests {
         let third = ask(&mut reloads);
         reloads.finish(Err(refusal()), "");
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Err(refusal()), Err(refusal())));
-        assert!(reloads.problem().is_some());
         reloads.read().await.unwrap();
         reloads.finish(Ok(()), "");
-        assert_eq!((third.await.unwrap(), reloads.problem()), (Ok(()), None));
+        assert_eq!(third.await.unwrap(), Ok(()));
         assert_eq!(ticks.try_iter().count(), 2);
     }
 

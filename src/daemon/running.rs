@@ -39,6 +39,10 @@ pub(super) struct Running {
     settings: Settings,
     config: PathBuf,
     pub(super) reloads: Reloads<Read>,
+    /// Why the newest configuration is not used, until a good one is read.
+    refused: Option<String>,
+    /// Why DNS is not as the configuration says, while it is so.
+    unserved: Option<String>,
     /// What the site was made from.
     plan: Plan,
     site: lan::Handle,
@@ -102,6 +106,8 @@ impl Running {
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Running {
             reloads: reloads(&settings, config.clone()),
+            refused: None,
+            unserved: None,
             config,
             pulse,
             kept_term: identity.term,
@@ -189,6 +195,7 @@ impl Running {
             Ok(read) => self.take_over(*read).await,
             Err(refusal) => Err(refusal),
         };
+        self.refused = taken.as_ref().err().map(|refusal| refusal.message.clone());
         match taken {
             Ok(()) => self.begin_dns(),
             Err(refusal) => self.conclude(Err(refusal)),
@@ -253,7 +260,9 @@ impl Running {
             };
             Refusal { error: "failed".into(), message }
         };
-        self.conclude(done.map_err(refused));
+        let done = done.map_err(refused);
+        self.unserved = done.as_ref().err().map(|refusal| refusal.message.clone());
+        self.conclude(done);
     }
 
     /// The start is over, or the new configuration is in force, or it says why not: in the log, to those who follow the
@@ -346,8 +355,8 @@ impl Running {
                 }
             }));
         }
-        let problems = self.dns.is_reading().into_iter().chain(self.reloads.problem());
-        self.beside.problems = problems.map(str::to_owned).collect();
+        let reading = self.dns.is_reading().map(str::to_owned);
+        self.beside.problems = [reading, self.unserved.clone(), self.refused.clone()].into_iter().flatten().collect();
         self.dns.warn(&self.beside.problems);
         self.tell_manager(&snapshot);
         self.status.send_replace(Arc::new(face::status(&self.settings, &snapshot, &self.beside)));

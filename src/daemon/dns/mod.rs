@@ -248,8 +248,8 @@ impl Dns {
 
     /// Nobody is shown the server any more, so that it can end.
     fn let_go(&mut self) {
-        self.door.send_replace(None);
         (self.server, self.changes) = (None, None);
+        self.show();
     }
 
     /// Makes the registration what the settings say; one that goes on with another plan does not take its names back.
