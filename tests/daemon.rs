@@ -30,6 +30,14 @@ const MEMBER: &str = "[lan]\ninterface = \"gh-none\"\nrole = \"observer\"\nkey =
 /// A zone file.
 const ZONE: &str = "@ 300 SOA ns1 admin 1 3600 600 86400 60\n@ 300 NS ns1\nns1 300 A 127.0.0.1\n";
 
+/// What the service manager does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manager {
+    Listens,
+    /// It takes no message.
+    StandsStill,
+}
+
 /// One daemon with a folder of its own; it is killed when this is dropped.
 struct Daemon {
     folder: PathBuf,
@@ -41,19 +49,29 @@ impl Daemon {
     /// Starts `gatehouse <command> --config gatehouse.toml` in a folder with this configuration and what `prepare` puts
     /// there.
     fn start(command: &[&str], configuration: &str, prepare: impl FnOnce(&Path)) -> Daemon {
+        Daemon::start_under(Manager::Listens, command, configuration, prepare)
+    }
+
+    fn start_under(manager: Manager, command: &[&str], configuration: &str, prepare: impl FnOnce(&Path)) -> Daemon {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("gatehouse-daemon-{}-{count}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         prepare(&folder);
         configure(&folder, configuration);
-        let notices = UnixDatagram::bind(folder.join("notify")).unwrap();
+        let notify = folder.join("notify");
+        let notices = UnixDatagram::bind(&notify).unwrap();
         notices.set_read_timeout(Some(PATIENCE)).unwrap();
+        if manager == Manager::StandsStill {
+            let other = UnixDatagram::unbound().unwrap();
+            other.set_nonblocking(true).unwrap();
+            while other.send_to(b"STATUS=full", &notify).is_ok() {}
+        }
         let log = File::create(folder.join("log")).unwrap();
         let child = gatehouse(&folder)
             .args(command)
             .args(["--config", "gatehouse.toml"])
-            .env("NOTIFY_SOCKET", folder.join("notify"))
+            .env("NOTIFY_SOCKET", notify)
             .env("WATCHDOG_USEC", "400000")
             .stderr(log)
             .spawn()
@@ -308,14 +326,14 @@ fn dns_that_cannot_be_served_costs_the_site_nothing_and_is_said_until_it_can() {
     daemon.hear("READY=1");
     let warns = |words: &str| daemon.json(&["status", "--json"])["warnings"].to_string().contains(words);
     let deadline = clock::now() + PATIENCE;
-    while !warns("DNS is not served") {
+    while !warns("DNS is not served: ") {
         assert!(clock::now() < deadline, "{}", daemon.log());
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(warns("bad.test"), "{}", daemon.log());
     configure(&daemon.folder, &with("[nonsense]\n", "one.test"));
     assert_eq!(daemon.ask(&["reload"]).status.code(), Some(1));
-    assert!(warns("nonsense") && warns("DNS is not served"), "both are so: {}", daemon.log());
+    assert!(warns("nonsense") && warns("DNS is not served: "), "both are so: {}", daemon.log());
     configure(&daemon.folder, &with("", "one.test"));
     assert!(daemon.ask(&["reload"]).status.success(), "{}", daemon.log());
     assert!(!warns("nonsense") && !warns("DNS is not served"));
@@ -340,6 +358,23 @@ fn what_is_fixed_is_refused_and_said() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("`state` cannot change"), "{}", text(&refused.stderr));
     assert!(!daemon.folder.join("elsewhere").exists(), "nothing was made there");
+}
+
+#[test]
+fn a_service_manager_that_stands_still_holds_nobody_up() {
+    for (command, configuration) in
+        [(&["run"][..], MEMBER.to_owned()), (&["dns", "serve"], dns(host(), "", &["one.test"]))]
+    {
+        let one = |folder: &Path| fs::write(folder.join("one.test"), ZONE).unwrap();
+        let mut daemon = Daemon::start_under(Manager::StandsStill, command, &configuration, one);
+        let deadline = clock::now() + PATIENCE;
+        // Whoever takes commands is in its loop.
+        while !daemon.ask(&["reload"]).status.success() {
+            assert!(clock::now() < deadline, "{}", daemon.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(daemon.end(), Some(0), "{}", daemon.log());
+    }
 }
 
 #[test]

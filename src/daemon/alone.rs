@@ -39,13 +39,12 @@ pub(super) async fn serve(settings: DnsSettings, config_path: PathBuf) -> anyhow
     let (commands, mut incoming) = mpsc::channel(16);
     let mut alone = Alone::new(&settings, config_path);
     let door = Door { status: None, dns: alone.dns.door(), history: alone.history.seen(), commands };
-    let api = Served::start(listener, door);
     tracing::info!(name = settings.name, "running");
-    alone.dns.begin(Some(settings.dns), alone.facts.clone());
+    alone.begin(settings);
+    let api = Served::start(listener, door);
     let mut pulse = interval(notify::watchdog().unwrap_or(PULSE));
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ended = loop {
-        alone.show();
         // Cancel-safe: each waits on channels, signals or a clock only.
         tokio::select! {
             wish = signals.next() => match wish {
@@ -60,7 +59,7 @@ pub(super) async fn serve(settings: DnsSettings, config_path: PathBuf) -> anyhow
                 Command::Reload(reply) => alone.reloads.ask(reply),
             },
             read = alone.reloads.read() => match read {
-                Ok(settings) => alone.dns.begin(Some(settings.dns), alone.facts.clone()),
+                Ok(settings) => alone.begin(settings),
                 Err(refusal) => alone.conclude(Err(refusal)),
             },
             news = alone.dns.turn() => match news {
@@ -98,9 +97,17 @@ impl Alone {
         Alone { facts, dns, history: History::new(), reloads: Reloads::new(read), refused: None }
     }
 
+    fn begin(&mut self, settings: DnsSettings) {
+        self.dns.begin(Some(settings.dns), self.facts.clone());
+        self.show();
+    }
+
     /// The start is over, or the new configuration is in force, or it cannot be and nothing has changed.
     fn conclude(&mut self, done: Result<(), Refusal>) {
         let line = self.dns.line().unwrap_or_default();
+        self.refused = done.as_ref().err().map(|refusal| refusal.message.clone());
+        // Whoever hears the answer finds it shown.
+        self.show();
         match &done {
             Ok(()) if self.reloads.is_start() => {
                 notify(Notice::Ready(&line));
@@ -109,7 +116,6 @@ impl Alone {
             Ok(()) => self.history.tell("config", Told::good("the new configuration is in force"), 0),
             Err(refusal) => self.history.tell("config", Told::bad(&refusal.message), 0),
         }
-        self.refused = done.as_ref().err().map(|refusal| refusal.message.clone());
         self.reloads.finish(done, &line);
     }
 
@@ -120,9 +126,9 @@ impl Alone {
     }
 
     fn pulse(&self) {
-        notify(Notice::Alive);
-        if self.reloads.is_start() {
-            notify(Notice::Starting(PULSE * 3));
+        match self.dns.line() {
+            Some(line) => notify(Notice::Alive(&line)),
+            None => notify(Notice::Starting(PULSE * 3)),
         }
     }
 }

@@ -68,10 +68,10 @@ async fn serve(settings: Settings, config_path: PathBuf) -> anyhow::Result<ExitC
     let (commands, mut incoming) = mpsc::channel(16);
     let started = Running::start(settings, config_path, commands).await;
     let mut running = started.inspect_err(|_| drop(std::fs::remove_file(&control)))?;
+    running.begin_dns();
     let api = Served::start(listener, running.door());
     notify(Notice::Ready(&running.line()));
     tracing::info!(name = running.settings().name, interface = running.settings().lan.interface, "running");
-    running.begin_dns();
     let asked = loop {
         tokio::select! {
             wish = signals.next() => match wish {

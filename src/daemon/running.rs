@@ -277,9 +277,10 @@ impl Running {
             Ok(()) => self.tell("config", Told::good("the new configuration is in force")),
             Err(refusal) => self.tell("config", Told::bad(&refusal.message)),
         }
+        // Whoever hears the answer finds it shown.
+        self.show();
         let line = self.line();
         self.reloads.finish(done, &line);
-        self.show();
     }
 
     /// Hands the address over, if it is here, and waits until everything is undone. False: it takes longer than
@@ -368,8 +369,7 @@ impl Running {
         let Some(interval) = notify::watchdog() else { return };
         if now >= self.next_pulse && now.since(snapshot.at) < ALIVE_WITHIN {
             self.next_pulse = now + interval / 2;
-            notify(Notice::Alive);
-            notify(Notice::Status(&self.line()));
+            notify(Notice::Alive(&self.line()));
         }
     }
 
