@@ -3,6 +3,7 @@
 //! Other settings are taken over by a task that [`Dns::turn`] polls, since reading zones takes as long as the disk.
 //! **Invariants:** nothing here holds up the site, its watchdog or its end; settings that cannot be served change nothing.
 
+mod background;
 mod serving;
 mod shown;
 

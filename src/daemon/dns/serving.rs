@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dns::server::Server;
-use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::background::Background;
 use crate::cloud::dyndns2::{self, Endpoint, Names};
 use crate::config;
 
@@ -23,6 +23,8 @@ const MAX_WAITS: usize = 25;
 pub(super) struct Serving {
     pub(super) server: Option<Arc<Server>>,
     dyndns2: Endpoint,
+    /// Once there was a server.
+    background: Option<Background>,
 }
 
 impl Serving {
@@ -47,7 +49,12 @@ impl Serving {
                 server
             }
             None => {
-                let runtime = Handle::current();
+                let background = match self.background.take() {
+                    Some(background) => background,
+                    None => Background::start().context("cannot start the threads of the DNS server")?,
+                };
+                let runtime = self.background.insert(background).handle().clone();
+                // From a thread of the daemon: those that answer are as nice as the one that starts them.
                 let started = spawn_blocking(move || Server::start(wanted, &runtime)).await;
                 Arc::new(started.context("the start of the DNS server was broken off")??)
             }
