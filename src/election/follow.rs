@@ -38,7 +38,7 @@ impl Machine {
             heard: now,
         };
         match &self.phase {
-            Phase::Down | Phase::Stopped => {}
+            Phase::Down | Phase::Stopped(_) => {}
             Phase::Observer(following) => {
                 if self.should_follow(now, following.as_ref(), &heard) {
                     self.enter(Phase::Observer(Some(heard)), Reason::HolderHeard, out);

@@ -6,7 +6,7 @@ use super::Machine;
 use super::effect::{Effect, Failure, Reason};
 use super::phase::{After, Phase};
 use super::settings::{Role, Settings};
-use crate::units::{Health, Time};
+use crate::units::{Health, NodeId, Time};
 use crate::wire::Message;
 
 impl Machine {
@@ -17,7 +17,7 @@ impl Machine {
                 self.enter(Phase::Observer(None), Reason::Start, out);
             }
             (true, Phase::Down) => self.start_probing(now, Reason::Start, out),
-            (false, Phase::Down | Phase::Stopped) | (true, _) => {}
+            (false, Phase::Down | Phase::Stopped(_)) | (true, _) => {}
             (false, _) => {
                 self.drop_address(now, out);
                 self.enter(Phase::Down, Reason::LinkDown, out);
@@ -39,7 +39,7 @@ impl Machine {
     pub(super) fn stop(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.stopping = true;
         match &self.phase {
-            Phase::Stopped => {}
+            Phase::Stopped(_) => {}
             Phase::Holding(_) => self.start_handover(now, After::Leave, Reason::Stop, out),
             Phase::HandingOver(_) => {}
             Phase::Down
@@ -75,15 +75,23 @@ impl Machine {
     /// Says goodbye for good, now or when what failed before has been made good.
     pub(super) fn leave(&mut self, out: &mut Vec<Effect>) {
         if self.overdue_release.is_some() {
-            return self.enter(Phase::Stopped, Reason::Stop, out);
+            return self.enter(Phase::Stopped(self.who_goes_on()), Reason::Stop, out);
         }
         out.push(self.to_group(Message::Released { leaving: true }));
         self.finish(out);
     }
 
     fn finish(&mut self, out: &mut Vec<Effect>) {
-        self.enter(Phase::Stopped, Reason::Stop, out);
+        self.enter(Phase::Stopped(self.who_goes_on()), Reason::Stop, out);
         out.push(Effect::Finished);
+    }
+
+    /// Who holds when this member is gone: whoever was told to take over, or who holds already.
+    fn who_goes_on(&self) -> Option<NodeId> {
+        match &self.phase {
+            Phase::HandingOver(handover) if !handover.still_holding() => Some(handover.to.node),
+            _ => self.holder().filter(|holder| *holder != self.settings.node),
+        }
     }
 
     pub(super) fn failed(&mut self, now: Time, failure: Failure, out: &mut Vec<Effect>) {
@@ -114,7 +122,7 @@ impl Machine {
         }
         match &self.phase {
             Phase::HandingOver(_) if handing_over => self.after_handover(now, None, out),
-            Phase::Stopped if !handing_over => out.push(Effect::Finished),
+            Phase::Stopped(_) if !handing_over => out.push(Effect::Finished),
             _ => {}
         }
     }

@@ -139,7 +139,7 @@ impl Machine {
     /// When [`Input::Tick`] is wanted next, and why; an earlier or later tick does no harm.
     pub fn deadline(&self) -> Option<Deadline> {
         let release = self.overdue_release.map(|at| Deadline { at, why: Why::Release });
-        if matches!(self.phase, Phase::Stopped) {
+        if matches!(self.phase, Phase::Stopped(_)) {
             return release;
         }
         let mut first = self.phase_deadline();
@@ -176,7 +176,8 @@ impl Machine {
             Phase::Standby(following) => Some(following.node),
             Phase::Suspecting(suspecting) => Some(suspecting.following.node),
             Phase::Prepared(prepared) => Some(prepared.following.node),
-            Phase::Down | Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) | Phase::Stopped => None,
+            Phase::Stopped(holder) => *holder,
+            Phase::Down | Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) => None,
         }
     }
 
@@ -215,7 +216,7 @@ impl Machine {
             self.say_released(now, out);
         }
         match &self.phase {
-            Phase::Down | Phase::Observer(_) | Phase::Standby(_) | Phase::Stopped => self.tick_following(now, out),
+            Phase::Down | Phase::Observer(_) | Phase::Standby(_) | Phase::Stopped(_) => self.tick_following(now, out),
             Phase::Suspecting(_) | Phase::Prepared(_) => self.tick_suspicion(now, out),
             Phase::Probing(_) | Phase::Asking(_) | Phase::Conflict(_) => self.tick_probe(now, out),
             Phase::Holding(_) => self.tick_holding(now, out),
@@ -225,7 +226,7 @@ impl Machine {
     }
 
     fn received(&mut self, now: Time, from: SocketAddr, datagram: Datagram, out: &mut Vec<Effect>) {
-        if matches!(self.phase, Phase::Stopped) || datagram.node == self.settings.node {
+        if matches!(self.phase, Phase::Stopped(_)) || datagram.node == self.settings.node {
             return;
         }
         if datagram.term > self.term {
@@ -269,7 +270,7 @@ impl Machine {
 
     fn phase_deadline(&self) -> Option<Deadline> {
         match &self.phase {
-            Phase::Down | Phase::Stopped => None,
+            Phase::Down | Phase::Stopped(_) => None,
             Phase::Observer(_) | Phase::Standby(_) | Phase::Suspecting(_) | Phase::Prepared(_) => {
                 self.follow_deadline()
             }
@@ -291,7 +292,7 @@ impl Machine {
             | Phase::HandingOver(_)
             | Phase::Asking(_)
             | Phase::Conflict(_)
-            | Phase::Stopped => None,
+            | Phase::Stopped(_) => None,
         }
     }
 

@@ -20,7 +20,8 @@ pub(super) enum Phase {
     HandingOver(HandingOver),
     Asking(Asking),
     Conflict(Conflict),
-    Stopped,
+    /// For good; who holds from now on, as far as is known.
+    Stopped(Option<NodeId>),
 }
 
 impl Phase {
@@ -36,7 +37,7 @@ impl Phase {
             Phase::HandingOver(_) => State::HandingOver,
             Phase::Asking(_) => State::Asking,
             Phase::Conflict(_) => State::Conflict,
-            Phase::Stopped => State::Stopped,
+            Phase::Stopped(_) => State::Stopped,
         }
     }
 }

@@ -91,7 +91,7 @@ impl Machine {
 
     fn stance(&self) -> Option<Stance> {
         match &self.phase {
-            Phase::Down | Phase::Stopped | Phase::Holding(_) => None,
+            Phase::Down | Phase::Stopped(_) | Phase::Holding(_) => None,
             Phase::HandingOver(handover) if handover.still_holding() => None,
             Phase::Observer(_) => Some(Stance::Observer),
             Phase::Probing(_) | Phase::Asking(_) | Phase::HandingOver(_) => Some(Stance::Probing),

@@ -173,7 +173,7 @@ impl Machine {
             | Phase::Standby(_)
             | Phase::Prepared(_)
             | Phase::HandingOver(_)
-            | Phase::Stopped => {}
+            | Phase::Stopped(_) => {}
         }
     }
 
