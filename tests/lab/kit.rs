@@ -258,11 +258,13 @@ fn status_at(seat: &Seat) -> Result<Status> {
     serde_json::from_str(&get(seat, "/v1/status")?).context("a status")
 }
 
-fn words_at(seat: &Seat) -> String {
+/// All that the daemon of a seat said.
+pub fn words_at(seat: &Seat) -> String {
     String::from_utf8_lossy(&std::fs::read(seat.file("log")).unwrap_or_default()).into_owned()
 }
 
-fn get(seat: &Seat, path: &str) -> Result<String> {
+/// What the daemon of a seat answers at a path of its API.
+pub fn get(seat: &Seat, path: &str) -> Result<String> {
     let mut stream = UnixStream::connect(seat.file("control.sock")).context("connecting")?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: gatehouse\r\n\r\n").context("asking")?;
