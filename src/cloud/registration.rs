@@ -141,7 +141,14 @@ impl Shell {
             let deadline = self.machine.deadline().map_or(LOOK, |deadline| deadline.at.since(clock::now()).min(LOOK));
             // Cancel-safe: the watches keep their newest value, and `telling` is kept when another branch is first.
             let input = tokio::select! {
-                Ok(()) = stop.changed() => Input::Stop,
+                Ok(()) = stop.changed() => {
+                    // Who goes on decides what is taken back, and may have become known at the same moment.
+                    let last = *holder.borrow_and_update();
+                    if self.step(Input::Holder(last)).await {
+                        break;
+                    }
+                    Input::Stop
+                }
                 Ok(()) = holder.changed() => {
                     public.iter().for_each(Source::ask);
                     Input::Holder(*holder.borrow_and_update())
