@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::args::{Example, Output};
 use super::paint::{Paint, clean};
+use crate::api::dns::plain;
 use crate::config::{self, Checked, ConfigError, Dns, EXAMPLE, EXAMPLE_DNS, Problem, Settings};
 
 /// The answer of `config check --json`.
@@ -80,7 +81,7 @@ fn summary_of_dns(dns: &Dns) -> String {
     let register = register.map_or_else(String::new, |register| {
         let nowhere = register.public.is_none() && !register.site.is_empty();
         let unknown = if nowhere { " without a site: nothing says what its `public` address is" } else { "" };
-        format!(", registered in {} at {}{unknown}", clean(&register.zone.to_string()), register.server)
+        format!(", registered in {} at {}{unknown}", clean(&plain(&register.zone)), register.server)
     });
     format!("DNS for {zones}{register}")
 }
