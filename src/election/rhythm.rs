@@ -98,7 +98,7 @@ impl Machine {
             Stage::Asking(at) => now >= at,
             Stage::Asked(_) | Stage::Granted(_) => false,
         };
-        if due && !matches!(self.phase, Phase::Stopped) {
+        if due && !matches!(self.phase, Phase::Stopped(_)) {
             self.granted = self.granted.max(timing.lease);
             self.longest_lease = self.longest_lease.max(timing.lease);
             self.retiming = Some(Retiming { timing, stage: Stage::Asked(now) });
