@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use super::dns::DnsCommand;
+use super::fabric::FabricCommand;
 use crate::demo::DemoArgs;
 
 /// Where the system's daemon has its configuration.
@@ -164,6 +165,11 @@ Examples:
     Dns {
         #[command(subcommand)]
         command: DnsCommand,
+    },
+    /// Make a fabric of nodes that trust one key, and look after the key
+    Fabric {
+        #[command(subcommand)]
+        command: FabricCommand,
     },
     /// Replay what a daemon recorded, and say what it decided and why
     #[command(

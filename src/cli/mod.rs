@@ -8,6 +8,7 @@ mod args;
 pub mod client;
 mod config;
 mod dns;
+mod fabric;
 #[cfg(test)]
 mod fixture;
 mod manual;
@@ -88,6 +89,7 @@ fn run(cli: Cli, programs: Programs) -> anyhow::Result<ExitCode> {
             return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
         Command::Dns { command } => return dns::run(command, &client(), programs),
+        Command::Fabric { command } => fabric::run(command)?,
         Command::Completions { shell } => manual::completions(shell)?,
         Command::Man { out } => manual::pages(out.as_deref())?,
     }

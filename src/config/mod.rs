@@ -140,6 +140,22 @@ pub fn default_control() -> PathBuf {
     surroundings.control(&surroundings.state())
 }
 
+/// The state folder that the configuration at `path` names, whatever it is for.
+///
+/// # Errors
+/// As [`check`].
+pub fn state(path: &Path) -> Result<PathBuf, ConfigError> {
+    Ok(match check(path)? {
+        Checked::Member(settings) => settings.state,
+        Checked::Dns(settings) => settings.state,
+    })
+}
+
+/// The state folder when nothing says otherwise.
+pub fn default_state() -> PathBuf {
+    Surroundings::of_this_machine().state()
+}
+
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let length = std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;

@@ -114,6 +114,36 @@ fn dns_router() {
     fuzz("dns-router");
 }
 
+#[test]
+fn fabric_certificate() {
+    fuzz("fabric-certificate");
+}
+
+#[test]
+fn fabric_files() {
+    fuzz("fabric-files");
+}
+
+#[test]
+fn fabric_names() {
+    fuzz("fabric-names");
+}
+
+#[test]
+fn fabric_replay() {
+    fuzz("fabric-replay");
+}
+
+#[test]
+fn fabric_request() {
+    fuzz("fabric-request");
+}
+
+#[test]
+fn fabric_revocation() {
+    fuzz("fabric-revocation");
+}
+
 /// No target is forgotten here.
 #[test]
 fn every_target_has_its_test() {

@@ -2,6 +2,8 @@
 
 #[path = "election.rs"]
 mod election;
+#[path = "fabric.rs"]
+mod fabric_identity;
 #[path = "messages.rs"]
 pub mod messages;
 #[path = "texts.rs"]
@@ -42,6 +44,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dns-key-file", texts::key_file),
     ("dns-journal", texts::journal),
     ("dns-router", texts::router),
+    ("fabric-certificate", fabric_identity::certificate),
+    ("fabric-files", fabric_identity::files),
+    ("fabric-names", fabric_identity::names),
+    ("fabric-replay", fabric_identity::replay),
+    ("fabric-request", fabric_identity::request),
+    ("fabric-revocation", fabric_identity::revocation),
 ];
 
 /// A datagram that decodes encodes to the very same bytes: no two byte strings have one meaning.

@@ -27,7 +27,7 @@ use crate::units::{NodeId, WallTime};
 /// Spawners between the fabric's key and a leaf at most: desktop, gateway, head node and compute node take four. It is
 /// also the longest path that webpki follows.
 pub const MAX_DEPTH: u8 = 6;
-/// Octets of a certificate at most; ours have about 450.
+/// Octets of a certificate at most; ours have 550 to 700.
 pub const MAX_CERTIFICATE: usize = 1024;
 /// The organization of every subject.
 pub(super) const ORGANIZATION: &str = "gatehouse fabric";

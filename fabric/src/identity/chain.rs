@@ -5,6 +5,7 @@ use rustls_pki_types::CertificateDer;
 use super::certificate::{Certificate, CertificateError, MAX_DEPTH};
 use super::pem;
 use super::trust::MAX_CROSSES;
+use crate::units::NodeId;
 
 /// Certificates that are looked at when somebody shows who it is: its own, the spawners', and cross certificates.
 pub const MAX_CHAIN: usize = 1 + MAX_DEPTH as usize + MAX_CROSSES;
@@ -18,7 +19,7 @@ pub enum ChainError {
     #[error("there are {0} certificates, and not 1 to {MAX_CHAIN}")]
     Length(usize),
     /// One of them cannot be read.
-    #[error("certificate {index} cannot be read: {source}")]
+    #[error("certificate {index} cannot be read")]
     Certificate {
         /// Which, from 0.
         index: usize,
@@ -79,6 +80,11 @@ impl Chain {
     pub fn first(&self) -> &Certificate {
         // A chain is never empty.
         &self.0[0]
+    }
+
+    /// The id of the fabric's key that it says it leads to.
+    pub fn root(&self) -> NodeId {
+        self.0.last().map_or_else(|| self.first().issuer(), Certificate::issuer)
     }
 
     /// All of them, the holder's first.

@@ -77,7 +77,7 @@ pub enum FileFault {
 
 /// A file or folder that is of no use. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {fault}")]
+#[error("{path} cannot be used")]
 pub struct FilesError {
     /// Which.
     pub path: PathBuf,

@@ -156,7 +156,7 @@ impl<'a> Issuer<'a> {
         self.chain_of(order, stamp, Form { kind: Kind::Leaf, common_name, validity: LEAF_VALIDITY })
     }
 
-    /// Makes a spawner's certificate; its order says [`Subject::Fabric`], and at least [`Capability::Spawn`].
+    /// Makes the certificate of another spawner, which may pass on `capabilities`, [`Capability::Spawn`] among them.
     ///
     /// # Errors
     /// When the issuer may not, or its own certificate has ended.

@@ -17,6 +17,41 @@
 //!
 //! * A [`Folder`] is where it is kept.
 //!
+//! A fabric from nothing, with a spawner and a node below it, which somebody else then recognises:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use fabric::clock;
+//! use fabric::identity::{Capabilities, FabricKey, Issuer, KeyPair, NodeIdentity, Order, Role, Stamp, Trust, Verifier, root};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let stamp = || clock::random_bytes().map(|random| Stamp { now: clock::wall(), serial: random.into() });
+//! let pair = || clock::random_bytes().map(|seed| KeyPair::from_seed(&seed.into()));
+//!
+//! let key = FabricKey::from(pair()?);
+//! let trust = Trust::new(root(&key, key.public().fabric(), stamp()?)?)?;
+//!
+//! // The fabric's key makes a spawner, which has a node of its own.
+//! let own = Arc::new(pair()?);
+//! let right = Issuer::root(&key, &trust)?.delegate(own.public(), Capabilities::ALL, stamp()?)?;
+//! let desktop = NodeIdentity::of_spawner(own, right, "desktop".parse()?, stamp()?)?;
+//!
+//! // The spawner makes a node. In life the node keeps its key to itself and sends the public half.
+//! let own = Arc::new(pair()?);
+//! let order = Order::node("attic".parse()?, own.public(), Capabilities::MEMBER);
+//! let chain = desktop.issuer().ok_or("no spawner")?.leaf(&order, stamp()?)?;
+//! let attic = NodeIdentity::new(own, chain, None)?;
+//!
+//! // Whoever trusts the fabric's key knows who shows these certificates.
+//! let verifier = Verifier::new(trust);
+//! let peer = verifier.verify_chain(attic.chain(), Role::Node, clock::wall())?;
+//! assert_eq!(peer.node(), attic.id());
+//! assert_eq!(peer.issuers()[0], desktop.id());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing in here draws a random number, and nothing but [`Credentials`] reads a clock.
 
 mod capability;

@@ -8,6 +8,7 @@ use super::chain::Chain;
 use super::key::{KeyPair, PublicKey};
 use super::mint::{Issuer, MintError, Order, Stamp};
 use super::name::{FabricId, Name, Subject};
+use super::trust::Trust;
 use crate::units::{KeyId, NodeId};
 
 /// Why a key and certificates make no node.
@@ -111,6 +112,13 @@ impl NodeIdentity {
     /// Its spawner's certificate, if it is one.
     pub fn spawner(&self) -> Option<&Chain> {
         self.spawner.as_ref()
+    }
+
+    /// Whether a key that is not the fabric's newest has signed for it, so that it has to be renewed before the overlap
+    /// ends.
+    pub fn is_behind(&self, trust: &Trust) -> bool {
+        let newest = trust.newest().node();
+        self.chain.root() != newest || self.spawner.as_ref().is_some_and(|spawner| spawner.root() != newest)
     }
 
     /// Itself as somebody who signs certificates, if it is a spawner.

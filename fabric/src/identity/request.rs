@@ -26,7 +26,7 @@ pub enum RequestError {
     #[error("the request is for another node: {0}")]
     OtherTarget(NodeId),
     /// Its sender is not believed.
-    #[error("the sender of a request is not believed: {0}")]
+    #[error("the sender of a request is not believed")]
     Sender(#[from] VerifyError),
     /// The signature is wrong.
     #[error("the signature of a request is wrong")]

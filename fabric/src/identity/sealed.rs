@@ -19,7 +19,7 @@ const SALT: usize = 16;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 const HEADER: usize = 1 + 4 + 4 + 1 + SALT + NONCE + 32;
-/// The most that a file may ask for: 1 GiB would be refused on the machines that this is for.
+/// The most that a file may ask for, so that a forged one takes neither all memory nor hours.
 const MOST: Costs = Costs { memory_kib: 512 * 1024, passes: 64, lanes: 16 };
 
 /// Random octets that sealing takes: a salt and a nonce.

@@ -33,7 +33,7 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// The certificates cannot be read.
-    #[error("it shows no certificates of a fabric: {0}")]
+    #[error("it shows no certificates of a fabric")]
     Chain(#[from] ChainError),
     /// Another fabric.
     #[error("it belongs to the fabric {0}")]

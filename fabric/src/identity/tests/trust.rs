@@ -19,6 +19,7 @@ fn both_keys_are_trusted_until_the_overlap_ends() {
     let (trust, next) = rotated(&fabric, 2, NOW);
     assert_eq!((trust.fabric(), trust.rotations()), (fabric.trust.fabric(), 1), "the fabric keeps its name");
     let new_node = Fabric::spawner(&next, &trust, NOW);
+    assert!(old_node.is_behind(&trust) && !old_node.is_behind(&fabric.trust) && !new_node.is_behind(&trust));
     let knows = Verifier::new(trust.clone());
     let (during, after) = (NOW + DAY, NOW + OVERLAP + Duration::from_secs(1));
     let judge = |verifier: &Verifier, chain: &Chain, now| verifier.verify_chain(chain, Role::Node, now);
