@@ -221,3 +221,76 @@ impl From<KeyPair> for FabricKey {
 fn separated(purpose: Purpose, message: &[u8]) -> Vec<u8> {
     [purpose.label(), message].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PURPOSES: [Purpose; 6] =
+        [Purpose::Request, Purpose::KeyProof, Purpose::Revocation, Purpose::Learn, Purpose::Batch, Purpose::Entry];
+
+    fn pair(number: u8) -> KeyPair {
+        KeyPair::from_seed(&Zeroizing::new([number; 32]))
+    }
+
+    #[test]
+    fn ids_follow_from_keys_in_all_versions_alike() {
+        let key = pair(1).public();
+        assert_eq!(key.node().to_string(), "34750f98bd59fcfc946da45aaabe933b");
+        assert_eq!(key.fabric().to_string(), "gr2q7gf5lh6pzfdnurnkvputhpqvjjfv");
+        assert_eq!(key.id().0, key.node().0[..8]);
+        assert_eq!(
+            pair(1).derive("gatehouse test 1", b"salt").public().node().to_string(),
+            "ac9c704f7a546345a7884bb6c851751a"
+        );
+    }
+
+    #[test]
+    fn a_signature_is_for_one_purpose() {
+        let (own, other) = (pair(1), pair(2));
+        for purpose in PURPOSES {
+            let signature = own.sign(purpose, b"message");
+            for judged in PURPOSES {
+                assert_eq!(own.public().verifies(judged, b"message", &signature), judged == purpose);
+            }
+            assert!(!own.public().verifies(purpose, b"massage", &signature));
+            assert!(!other.public().verifies(purpose, b"message", &signature));
+            assert!(!own.public().verifies_bare(b"message", &signature), "not for certificates");
+        }
+        let bare = own.sign_bare(b"message");
+        assert!(PURPOSES.iter().all(|purpose| !own.public().verifies(*purpose, b"message", &bare)));
+    }
+
+    #[test]
+    fn no_label_begins_another() {
+        for one in PURPOSES {
+            let others = PURPOSES.iter().filter(|other| **other != one);
+            others.for_each(|other| assert!(!other.label().starts_with(one.label()), "{one:?} and {other:?}"));
+        }
+    }
+
+    #[test]
+    fn derived_keys_differ_by_their_use_and_salt() {
+        let own = pair(1);
+        let keys = [
+            own.public(),
+            own.derive("gatehouse test 1", b"a").public(),
+            own.derive("gatehouse test 1", b"b").public(),
+            own.derive("gatehouse test 2", b"a").public(),
+            pair(2).derive("gatehouse test 1", b"a").public(),
+        ];
+        for (place, key) in keys.iter().enumerate() {
+            assert!(!keys[..place].contains(key), "key {place}");
+        }
+    }
+
+    #[test]
+    fn useless_keys_are_refused_and_secrets_not_printed() {
+        // The neutral element: everybody can sign for it.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert_eq!(PublicKey::from_bytes(&neutral), Err(KeyError::Public));
+        assert_eq!(PublicKey::from_bytes(&[2; 32]), Err(KeyError::Public), "not on the curve");
+        assert_eq!(format!("{:?}", pair(1)), format!("KeyPair({})", pair(1).public().node()));
+    }
+}

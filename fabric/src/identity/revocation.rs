@@ -60,7 +60,7 @@ impl RevocationList {
     ///
     /// # Errors
     /// When there are more than [`MAX_REVOKED`].
-    fn sign(
+    pub(super) fn sign(
         signer: &KeyPair,
         fabric: FabricId,
         version: u64,

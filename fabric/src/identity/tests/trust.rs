@@ -146,3 +146,27 @@ fn a_list_cannot_be_forged_or_grow_for_ever() {
     let mut stranger = Revocations::new(Fabric::new(2, NOW).trust.fabric());
     assert_eq!(stranger.merge(list), Err(RevocationError::OtherFabric(fabric.trust.fabric())));
 }
+
+#[test]
+fn lists_are_bounded_and_so_is_their_number() {
+    let id = Fabric::new(1, NOW).trust.fabric();
+    let node = |number: usize| {
+        let mut node = [0; 16];
+        node[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        crate::units::NodeId(node)
+    };
+    let entries = |count| (0..count).map(|number| (node(number), NOW)).collect();
+    let longest = RevocationList::sign(&pair(1), id, 1, entries(MAX_REVOKED)).unwrap();
+    assert_eq!(longest.as_bytes().len(), MAX_LIST);
+    assert_eq!(RevocationList::parse(longest.as_bytes()).map(|list| list.nodes().count()), Ok(MAX_REVOKED));
+    assert_eq!(RevocationList::sign(&pair(1), id, 1, entries(MAX_REVOKED + 1)), Err(RevocationError::Full));
+    let mut all = Revocations::new(id);
+    let signer = |number: usize| pair(1).derive("gatehouse test signer 1", &number.to_be_bytes());
+    for number in 0..MAX_LISTS {
+        assert_eq!(all.merge(RevocationList::sign(&signer(number), id, 1, entries(1)).unwrap()), Ok(true));
+    }
+    let one_more = RevocationList::sign(&signer(MAX_LISTS), id, 1, entries(1)).unwrap();
+    assert_eq!(all.merge(one_more), Err(RevocationError::Full));
+    let newer = RevocationList::sign(&signer(0), id, 2, entries(2)).unwrap();
+    assert_eq!(all.merge(newer), Ok(true), "those that are known can still grow");
+}
