@@ -44,9 +44,9 @@ fn who_has_not_heard_of_the_new_key_believes_the_cross_certificate() {
     let (trust, next) = rotated(&fabric, 2, NOW);
     let node = Fabric::spawner(&next, &trust, NOW);
     let verifier = fabric.verifier();
-    let with_cross = |now| {
+    let with_cross = |node: &NodeIdentity, now| {
         let mut shown: Vec<Vec<u8>> = node.chain().ders().map(|der| der.to_vec()).collect();
-        shown.extend(trust.crosses(now).map(|der| der.to_vec()));
+        shown.extend(trust.crosses(NOW).map(|der| der.to_vec()));
         verifier.verify(shown.iter().map(Vec::as_slice), Role::Node, now)
     };
     assert_eq!(
@@ -54,9 +54,37 @@ fn who_has_not_heard_of_the_new_key_believes_the_cross_certificate() {
         VerifyError::UnknownIssuer,
         "without it nobody would"
     );
-    let peer = with_cross(NOW).unwrap();
+    let peer = with_cross(&node, NOW).unwrap();
     assert_eq!(peer.issuers(), [node.id(), next.public().node()]);
-    assert!(with_cross(NOW + OVERLAP + DAY).is_err(), "the cross certificate has ended");
+    let (last, after) = (NOW + OVERLAP, NOW + OVERLAP + Duration::from_secs(1));
+    let renewed = Fabric::spawner(&next, &trust, last);
+    assert!(with_cross(&renewed, last).is_ok_and(|peer| peer.until() == last));
+    assert_eq!(with_cross(&renewed, after).unwrap_err(), VerifyError::Expired { until: last, now: after });
+    assert_eq!(trust.crosses(after).count(), 0, "nor is it shown any more");
+}
+
+#[test]
+fn the_new_key_revokes_what_the_old_one_has_signed_for() {
+    let fabric = Fabric::new(1, NOW);
+    let node = fabric.node(5, NOW);
+    let (trust, next) = rotated(&fabric, 2, NOW);
+    let mut verifier = Verifier::new(trust);
+    assert!(verifier.verify_chain(node.chain(), Role::Node, NOW).is_ok());
+    verifier.revocations.revoke(next.pair(), node.id(), NOW).unwrap();
+    let judged = verifier.verify_chain(node.chain(), Role::Node, NOW);
+    assert_eq!(judged.unwrap_err(), VerifyError::Revoked(node.id()));
+}
+
+#[test]
+fn a_root_is_signed_by_itself() {
+    let fabric = Fabric::new(1, NOW);
+    let forged = super::verify::forged(fabric.trust.newest(), &pair(9), fabric.key.pair(), |params| {
+        params.subject_alt_names = vec![super::verify::uri(&format!("spiffe://{}", fabric.trust.fabric()))];
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(MAX_DEPTH));
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    });
+    assert_eq!(forged.first().kind(), Kind::Root);
+    assert_eq!(Trust::new(forged.first().clone()), Err(TrustError::Root));
 }
 
 #[test]

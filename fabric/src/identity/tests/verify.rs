@@ -42,6 +42,20 @@ fn a_claim_to_be_of_this_fabric_needs_its_key() {
         params.subject_alt_names = vec![uri(&format!("spiffe://{}/node/x", fabric.trust.fabric()))];
     });
     assert_eq!(judge(&fabric.verifier(), &leaf, NOW).unwrap_err(), VerifyError::UnknownIssuer);
+    // The same with its own key beside it, as if the fabric's key had been rotated; signed by itself, or by a spawner.
+    let spawner = &fabric.spawner;
+    let crossed = forged(spawner.spawner().unwrap().first(), spawner.key(), forger.pair(), |params| {
+        params.subject_alt_names = vec![uri(&format!("spiffe://{}", fabric.trust.fabric()))];
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(MAX_DEPTH));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    });
+    for cross in [&forged_root, crossed.first()] {
+        let leaf = forged(cross, forger.pair(), &own, |params| {
+            params.subject_alt_names = vec![uri(&format!("spiffe://{}/node/x", fabric.trust.fabric()))];
+        });
+        let shown = Chain::new(leaf.first().clone(), std::slice::from_ref(cross));
+        assert_eq!(judge(&fabric.verifier(), &shown, NOW).unwrap_err(), VerifyError::UnknownIssuer);
+    }
     // The same, in the name of a true spawner.
     let spawner = fabric.spawner.spawner().unwrap();
     let leaf = forged(spawner.first(), forger.pair(), &own, |params| {
@@ -192,6 +206,26 @@ fn nobody_passes_on_more_than_it_may() {
 }
 
 #[test]
+fn who_may_not_spawn_signs_for_nobody() {
+    let fabric = Fabric::new(1, NOW);
+    let own = pair(101);
+    // The fabric's key has signed for it by mistake.
+    let spawner = forged(fabric.trust.newest(), fabric.key.pair(), &own, |params| {
+        params.subject_alt_names = vec![uri(&format!("spiffe://{}", fabric.trust.fabric()))];
+        params.distinguished_name.push(DnType::OrganizationalUnitName, "call serve");
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    });
+    assert!(matches!(Issuer::spawner(&own, &spawner), Err(MintError::NotSpawner)));
+    let leaf = forged(spawner.first(), &own, &pair(5), |params| {
+        params.subject_alt_names = vec![uri(&format!("spiffe://{}/node/x", fabric.trust.fabric()))];
+        params.distinguished_name.push(DnType::OrganizationalUnitName, "call");
+    });
+    let shown = Chain::new(leaf.first().clone(), spawner.certificates());
+    assert_eq!(judge(&fabric.verifier(), &shown, NOW).unwrap_err(), VerifyError::NotAllowed(pair(5).public().node()));
+}
+
+#[test]
 fn a_certificate_has_exactly_one_name_and_our_form() {
     let fabric = Fabric::new(1, NOW);
     let spiffe = |path: &str| uri(&format!("spiffe://{}{path}", fabric.trust.fabric()));
@@ -264,12 +298,17 @@ fn too_many_certificates_are_not_looked_at() {
     assert_eq!(judged.unwrap_err(), VerifyError::Chain(ChainError::Length(0)));
 }
 
-fn uri(text: &str) -> SanType {
+pub fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
 
 /// A leaf that no honest issuer would sign, after `change`.
-fn forged(issuer: &Certificate, key: &KeyPair, subject: &KeyPair, change: impl Fn(&mut CertificateParams)) -> Chain {
+pub fn forged(
+    issuer: &Certificate,
+    key: &KeyPair,
+    subject: &KeyPair,
+    change: impl Fn(&mut CertificateParams),
+) -> Chain {
     let der = signed(issuer, key, subject, change);
     Chain::new(Certificate::parse(&der).unwrap(), &[])
 }
