@@ -7,5 +7,6 @@ pub mod clock;
 pub mod durable;
 pub mod identity;
 pub mod random;
+pub mod transport;
 pub mod units;
 pub mod wire;

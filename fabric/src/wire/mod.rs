@@ -6,4 +6,6 @@
 //! Nothing here knows of sockets, clocks or keys: a signature is 64 octets that somebody else judges.
 
 pub mod envelope;
+pub mod frame;
+pub mod octets;
 pub mod replay;
