@@ -261,7 +261,8 @@ fn parts(frame: &[u8]) -> Option<Frame<'_>> {
     let lane = *Lane::ALL.get(usize::from(lane))?;
     let part = *[Part::Whole, Part::First, Part::Middle, Part::Last].get(usize::from(part))?;
     // Links speak on the control lane, engines on the others; a small message is whole.
-    if layout != LAYOUT || kind.is_message() == (lane == Lane::Control) || (lane == Lane::Small && part != Part::Whole) {
+    if layout != LAYOUT || kind.is_message() == (lane == Lane::Control) || (lane == Lane::Small && part != Part::Whole)
+    {
         return None;
     }
     let header = Header {

@@ -36,7 +36,8 @@ fn drawn(random: &mut Random, levels: usize) -> Expression {
         4 => Expression::Has(name),
         5 => {
             let comparison = [Comparison::Equal, Comparison::Less, Comparison::Greater][(random.draw() % 3) as usize];
-            let value = [Value::Bool(true), Value::Int(1), Value::Text("x".into())][(random.draw() % 3) as usize].clone();
+            let value =
+                [Value::Bool(true), Value::Int(1), Value::Text("x".into())][(random.draw() % 3) as usize].clone();
             Expression::Field(name, comparison, value)
         }
         6 => not(drawn(random, levels - 1)),
