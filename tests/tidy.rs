@@ -236,8 +236,6 @@ const PURE: &[&str] = &[
     "fabric/src/identity/verify",
     "fabric/src/random",
     "fabric/src/transport/filter",
-    "fabric/src/transport/link",
-    "fabric/src/transport/slots",
     "fabric/src/transport/table",
     "fabric/src/units",
     "fabric/src/wire",

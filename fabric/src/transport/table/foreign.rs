@@ -45,6 +45,11 @@ impl Foreign {
         self.engines.get(handle)
     }
 
+    /// All of them, by slot.
+    pub fn engines(&self) -> impl Iterator<Item = (Handle, &Engine)> {
+        self.engines.iter()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ids.len()

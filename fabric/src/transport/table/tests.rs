@@ -19,7 +19,7 @@ fn told(local: &Local, foreign: &mut Foreign) -> Vec<News> {
     foreign.apply(read, &mut news).unwrap();
     assert_eq!(foreign.known(), local.known());
     assert_eq!(
-        foreign.engines.iter().map(|(handle, engine)| (handle, engine.clone())).collect::<Vec<_>>(),
+        foreign.engines().map(|(handle, engine)| (handle, engine.clone())).collect::<Vec<_>>(),
         local.engines().map(|(handle, engine)| (handle, engine.clone())).collect::<Vec<_>>()
     );
     news
@@ -45,7 +45,7 @@ fn what_is_told_is_what_there_is_whenever_it_is_told() {
                     }
                 }
                 let there: std::collections::BTreeSet<_> =
-                    foreign.engines.iter().map(|(handle, engine)| (handle, engine.id)).collect();
+                    foreign.engines().map(|(handle, engine)| (handle, engine.id)).collect();
                 assert_eq!(seen, there);
             }
         }
@@ -79,7 +79,9 @@ fn one_node_has_one_engine_of_an_id_or_name_and_not_too_many() {
     assert_eq!(local.learn(engine(1)), Err(TableError::Id));
     assert_eq!(local.learn(Engine { id: EngineId([9; 16]), ..engine(1) }), Err(TableError::Name));
     let nameless = |number| Engine { name: None, ..engine(number) };
-    (2..=MAX_ENGINES as u64).for_each(|number| drop(local.learn(nameless(number)).unwrap()));
+    for number in 2..=MAX_ENGINES as u64 {
+        local.learn(nameless(number)).unwrap();
+    }
     assert_eq!(local.learn(nameless(0)), Err(TableError::Full));
     let burst = local.since(Known::default()).encode();
     assert!(burst.len() + MAX_ENGINES * 63 <= MAX_BURST);
