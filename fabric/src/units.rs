@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
 /// A moment on this machine's `CLOCK_BOOTTIME`, in nanoseconds; it counts while the machine sleeps.
@@ -100,7 +101,7 @@ pub struct NodeId(pub [u8; 16]);
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        HEXLOWER.encode_write(&self.0, f)
     }
 }
 
@@ -119,7 +120,8 @@ impl Serialize for NodeId {
 impl<'de> Deserialize<'de> for NodeId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<NodeId, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse_hex(&text).map(NodeId).ok_or_else(|| serde::de::Error::custom("a node id is 32 hexadecimal digits"))
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(NodeId).ok_or_else(|| serde::de::Error::custom("a node id is 32 hexadecimal digits"))
     }
 }
 
@@ -128,13 +130,20 @@ impl<'de> Deserialize<'de> for NodeId {
 #[serde(transparent)]
 pub struct KeyId(pub [u8; 8]);
 
-fn parse_hex(text: &str) -> Option<[u8; 16]> {
-    let mut bytes = [0; 16];
-    if text.len() != 32 || !text.is_ascii() {
-        return None;
+#[cfg(test)]
+mod tests {
+    use serde::de::IntoDeserializer as _;
+    use serde::de::value::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_node_id_is_32_hexadecimal_digits() {
+        let read = |text: &str| NodeId::deserialize(text.into_deserializer()).map_err(|error: Error| error.to_string());
+        let node = NodeId([0xA5; 16]);
+        assert_eq!((read(&node.to_string()), read(&node.to_string().to_uppercase())), (Ok(node), Ok(node)));
+        for wrong in ["", "a5", &"a5".repeat(15), &"a5".repeat(17), &"+5".repeat(16), &"ag".repeat(16), &"ä".repeat(16)] {
+            assert_eq!(read(wrong), Err("a node id is 32 hexadecimal digits".to_owned()), "{wrong}");
+        }
     }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

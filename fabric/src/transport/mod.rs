@@ -13,13 +13,15 @@ pub mod table;
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+
 /// Names an engine everywhere: 16 random bytes, which a service keeps over restarts, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EngineId(pub [u8; 16]);
 
 impl fmt::Display for EngineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        HEXLOWER.encode_write(&self.0, f)
     }
 }
 

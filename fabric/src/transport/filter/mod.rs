@@ -13,6 +13,7 @@ mod set;
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 pub use set::{FilterSet, Full, MAX_FILTERS, MAX_SUBSCRIBERS};
 
 use crate::wire::octets::Reader;
@@ -97,7 +98,7 @@ pub struct FilterHash(pub [u8; 16]);
 
 impl fmt::Debug for FilterHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        HEXLOWER.encode_write(&self.0, f)
     }
 }
 
