@@ -142,7 +142,8 @@ mod tests {
         let read = |text: &str| NodeId::deserialize(text.into_deserializer()).map_err(|error: Error| error.to_string());
         let node = NodeId([0xA5; 16]);
         assert_eq!((read(&node.to_string()), read(&node.to_string().to_uppercase())), (Ok(node), Ok(node)));
-        for wrong in ["", "a5", &"a5".repeat(15), &"a5".repeat(17), &"+5".repeat(16), &"ag".repeat(16), &"ä".repeat(16)] {
+        for wrong in ["", "a5", &"a5".repeat(15), &"a5".repeat(17), &"+5".repeat(16), &"ag".repeat(16), &"ä".repeat(16)]
+        {
             assert_eq!(read(wrong), Err("a node id is 32 hexadecimal digits".to_owned()), "{wrong}");
         }
     }

@@ -32,6 +32,7 @@ use super::tls::Current;
 use super::trust::{Trust, TrustError};
 use super::verify::Verifier;
 use crate::durable;
+use crate::wire::octets::Reader;
 
 const TRUST: &str = "trust.pem";
 const NODE_KEY: &str = "node.key";
@@ -305,9 +306,9 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(revocations),
             Err(error) => return Err(fault(error.into())),
         };
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let list = split_list(&mut rest).ok_or_else(|| fault(RevocationError::Encoding.into()))?;
+        let mut reader = Reader::new(&bytes);
+        while reader.end().is_none() {
+            let list = next_list(&mut reader).ok_or_else(|| fault(RevocationError::Encoding.into()))?;
             let list = RevocationList::parse(list).map_err(|error| fault(error.into()))?;
             revocations.merge(list).map_err(|error| fault(error.into()))?;
         }
@@ -339,10 +340,7 @@ impl Folder {
 }
 
 /// The next list in the file of revoked keys.
-fn split_list<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, after) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_LIST)?;
-    let (list, after) = after.split_at_checked(length)?;
-    *rest = after;
-    Some(list)
+fn next_list<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let length = usize::try_from(reader.u32()?).ok().filter(|length| *length <= MAX_LIST)?;
+    reader.take(length)
 }

@@ -16,6 +16,7 @@ use super::key::{KeyPair, PublicKey, Purpose, SIGNATURE};
 use super::mint::SPAWNER_VALIDITY;
 use super::name::FabricId;
 use crate::units::{NodeId, WallTime};
+use crate::wire::octets::Reader;
 
 /// Keys in one list at most: it stays below the size of a message. Who has revoked more makes a new fabric.
 pub const MAX_REVOKED: usize = 2_000;
@@ -114,30 +115,29 @@ impl RevocationList {
 
     fn read(bytes: &[u8]) -> Option<(RevocationList, &[u8], [u8; SIGNATURE])> {
         let (signed, signature) = bytes.split_last_chunk::<SIGNATURE>()?;
-        let (layout, rest) = signed.split_first_chunk::<1>()?;
-        let (fabric, rest) = rest.split_first_chunk::<20>()?;
-        let (signer, rest) = rest.split_first_chunk::<32>()?;
-        let (version, rest) = rest.split_first_chunk::<8>()?;
-        let (count, mut rest) = rest.split_first_chunk::<2>()?;
-        let count = usize::from(u16::from_be_bytes(*count));
-        if *layout != [LAYOUT] || count > MAX_REVOKED || rest.len() != count * ENTRY {
+        let mut reader = Reader::new(signed);
+        if reader.u8()? != LAYOUT {
+            return None;
+        }
+        let (fabric, signer) = (FabricId(*reader.array()?), reader.array()?);
+        let (version, count) = (reader.u64()?, usize::from(reader.u16()?));
+        if count > MAX_REVOKED {
             return None;
         }
         let mut entries = BTreeMap::new();
-        while let Some((node, after)) = rest.split_first_chunk::<16>() {
-            let (until, after) = after.split_first_chunk::<8>()?;
-            let node = NodeId(*node);
+        for _ in 0..count {
+            let (node, until) = (NodeId(*reader.array()?), WallTime::from_secs(reader.u64()?));
             // In order and once each, so that a list has one form.
             if entries.last_key_value().is_some_and(|(last, _)| *last >= node) {
                 return None;
             }
-            entries.insert(node, WallTime::from_secs(u64::from_be_bytes(*until)));
-            rest = after;
+            entries.insert(node, until);
         }
+        reader.end()?;
         let list = RevocationList {
             signer: PublicKey::from_bytes(signer).ok()?,
-            version: u64::from_be_bytes(*version),
-            fabric: FabricId(*fabric),
+            version,
+            fabric,
             entries,
             bytes: bytes.into(),
         };

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::key::{FabricKey, KeyPair, PublicKey};
 use super::pem;
+use crate::wire::octets::Reader;
 
 const LABEL: &str = "GATEHOUSE SEALED KEY";
 const LAYOUT: u8 = 1;
@@ -105,8 +106,9 @@ impl SealedKey {
         let (header, sealed) = self.bytes.split_first_chunk::<HEADER>().ok_or(SealError::Encoding)?;
         let (costs, salt, nonce) = costs_of(header)?;
         let payload = Payload { msg: sealed, aad: header };
-        let nonce = XNonce::try_from(nonce).map_err(|_| SealError::Encoding)?;
-        let opened = cipher(passphrase, costs, salt)?.decrypt(&nonce, payload).map_err(|_| SealError::Passphrase)?;
+        let opened = cipher(passphrase, costs, salt)?
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| SealError::Passphrase)?;
         let opened = Zeroizing::new(opened);
         let seed: [u8; 32] = opened.as_slice().try_into().map_err(|_| SealError::Encoding)?;
         let key = FabricKey::from(KeyPair::from_seed(&Zeroizing::new(seed)));
@@ -149,17 +151,12 @@ impl SealedKey {
 }
 
 /// What a header says: costs, salt and nonce.
-fn costs_of(header: &[u8; HEADER]) -> Result<(Costs, &[u8], &[u8]), SealError> {
-    let parts = || {
-        let (layout, rest) = header.split_first_chunk::<1>()?;
-        let (memory, rest) = rest.split_first_chunk::<4>()?;
-        let (passes, rest) = rest.split_first_chunk::<4>()?;
-        let ([lanes], rest) = rest.split_first_chunk::<1>()?;
-        let (salt, rest) = rest.split_first_chunk::<SALT>()?;
-        let (nonce, _) = rest.split_first_chunk::<NONCE>()?;
-        let costs =
-            Costs { memory_kib: u32::from_be_bytes(*memory), passes: u32::from_be_bytes(*passes), lanes: *lanes };
-        (*layout == [LAYOUT]).then_some((costs, salt.as_slice(), nonce.as_slice()))
+fn costs_of(header: &[u8; HEADER]) -> Result<(Costs, &[u8; SALT], &[u8; NONCE]), SealError> {
+    let mut reader = Reader::new(header);
+    let mut parts = || {
+        (reader.u8()? == LAYOUT).then_some(())?;
+        let costs = Costs { memory_kib: reader.u32()?, passes: reader.u32()?, lanes: reader.u8()? };
+        Some((costs, reader.array()?, reader.array()?))
     };
     let (costs, salt, nonce) = parts().ok_or(SealError::Encoding)?;
     if costs.fits() { Ok((costs, salt, nonce)) } else { Err(SealError::Costs) }

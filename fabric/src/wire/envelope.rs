@@ -15,6 +15,7 @@
 //!
 //! Numbers are big-endian.
 
+use super::octets::Reader;
 use crate::units::{NodeId, WallTime};
 
 /// Octets of a body at most: an envelope fits a frame.
@@ -88,7 +89,7 @@ impl Envelope<'_> {
     /// # Errors
     /// When the body or the certificates are too long.
     pub fn encode(&self) -> Result<Vec<u8>, EnvelopeError> {
-        let certificates: usize = self.certificates.iter().map(|one| 2 + one.len()).sum();
+        let certificates = room(&self.certificates);
         if self.body.len() > MAX_BODY || certificates > MAX_CERTIFICATES {
             return Err(EnvelopeError::TooLong);
         }
@@ -130,40 +131,40 @@ pub fn decode(bytes: &[u8]) -> Result<Signed<'_>, EnvelopeError> {
 
 fn parts(bytes: &[u8]) -> Option<Signed<'_>> {
     let (signed, signature) = bytes.split_last_chunk::<SIGNATURE>()?;
-    let (_, rest) = signed.split_first_chunk::<1>()?;
-    let (kind, rest) = rest.split_first_chunk::<2>()?;
-    let (fabric, rest) = rest.split_first_chunk::<20>()?;
-    let (target, rest) = rest.split_first_chunk::<16>()?;
-    let (nonce, rest) = rest.split_first_chunk::<16>()?;
-    let (issued, rest) = rest.split_first_chunk::<8>()?;
-    let (expires, rest) = rest.split_first_chunk::<8>()?;
-    let ([count], mut rest) = rest.split_first_chunk::<1>()?;
-    let mut certificates = Vec::new();
-    for _ in 0..*count {
-        let (length, after) = rest.split_first_chunk::<2>()?;
-        let (certificate, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-        certificates.push(certificate);
-        rest = after;
-    }
-    let (length, body) = rest.split_first_chunk::<4>()?;
-    let certificates_length: usize = certificates.iter().map(|one| 2 + one.len()).sum();
-    if usize::try_from(u32::from_be_bytes(*length)) != Ok(body.len())
-        || body.len() > MAX_BODY
-        || certificates_length > MAX_CERTIFICATES
-    {
-        return None;
-    }
+    let (_, rest) = signed.split_first()?;
+    let mut reader = Reader::new(rest);
     let envelope = Envelope {
-        kind: RequestKind(u16::from_be_bytes(*kind)),
-        fabric: *fabric,
-        target: NodeId(*target),
-        nonce: Nonce(*nonce),
-        issued: WallTime::from_secs(u64::from_be_bytes(*issued)),
-        expires: WallTime::from_secs(u64::from_be_bytes(*expires)),
-        certificates,
-        body,
+        kind: RequestKind(reader.u16()?),
+        fabric: *reader.array()?,
+        target: NodeId(*reader.array()?),
+        nonce: Nonce(*reader.array()?),
+        issued: WallTime::from_secs(reader.u64()?),
+        expires: WallTime::from_secs(reader.u64()?),
+        certificates: certificates(&mut reader)?,
+        body: body(&mut reader)?,
     };
+    reader.end()?;
     Some(Signed { envelope, signed, signature })
+}
+
+fn certificates<'a>(reader: &mut Reader<'a>) -> Option<Vec<&'a [u8]>> {
+    let count = reader.u8()?;
+    let certificate = |_| {
+        let length = reader.u16()?;
+        reader.take(usize::from(length))
+    };
+    let certificates: Vec<&[u8]> = (0..count).map(certificate).collect::<Option<_>>()?;
+    (room(&certificates) <= MAX_CERTIFICATES).then_some(certificates)
+}
+
+fn body<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let length = usize::try_from(reader.u32()?).ok().filter(|length| *length <= MAX_BODY)?;
+    reader.take(length)
+}
+
+/// Octets that certificates take with their lengths.
+fn room(certificates: &[&[u8]]) -> usize {
+    certificates.iter().map(|one| 2 + one.len()).sum()
 }
 
 #[cfg(test)]
