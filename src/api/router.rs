@@ -100,7 +100,7 @@ pub(super) async fn stream_events(
     State(shared): State<Shared>,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let Query(query) = query.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, "bad-query", error.body_text()))?;
+    let Query(query) = query?;
     let place = if query.follow() {
         let place = Arc::clone(&shared.followers).try_acquire_owned().map_err(|_| {
             let message = format!("{MAX_FOLLOWERS} readers follow the events already; end one of them");
@@ -213,6 +213,17 @@ pub(super) struct Refused {
 impl Refused {
     pub(super) fn new(status: StatusCode, error: &str, message: String) -> Refused {
         Refused { status, refusal: Refusal { error: error.to_owned(), message } }
+    }
+
+    /// A parameter is not understood.
+    pub(super) fn bad_query(message: String) -> Refused {
+        Refused::new(StatusCode::BAD_REQUEST, "bad-query", message)
+    }
+}
+
+impl From<QueryRejection> for Refused {
+    fn from(error: QueryRejection) -> Refused {
+        Refused::bad_query(error.body_text())
     }
 }
 

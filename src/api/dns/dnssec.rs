@@ -74,8 +74,7 @@ pub(in crate::api) async fn ds_seen(
     Path(zone): Path<String>,
     query: Result<Query<DsSeenQuery>, QueryRejection>,
 ) -> Result<Json<DnssecStatus>, Refused> {
-    let bad = |error: QueryRejection| Refused::new(StatusCode::BAD_REQUEST, "bad-query", error.body_text());
-    let Query(DsSeenQuery { tag }) = query.map_err(bad)?;
+    let Query(DsSeenQuery { tag }) = query?;
     let signed = Signed::find(&shared, &zone).await?;
     signed.must_be_signed()?;
     let Some(key) = signed.key_signing().find(|key| key.tag() == tag) else {

@@ -94,17 +94,16 @@ pub(super) async fn records(
     Path(zone): Path<String>,
     query: Result<Query<RecordsQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let bad = |text: String| Refused::new(StatusCode::BAD_REQUEST, "bad-query", text);
-    let Query(query) = query.map_err(|error| bad(error.body_text()))?;
+    let Query(query) = query?;
     let served = zone_named(&shared, &zone)?;
     let apex = served.zone.apex().clone();
     let name = query.name.as_ref().map(|name| match name.ends_with('.') || name == "@" {
         true => Name::parse(name, apex.as_ref()),
         false => name.parse(),
     });
-    let name = name.transpose().map_err(|error| bad(format!("not a name: {error}")))?;
+    let name = name.transpose().map_err(|error| Refused::bad_query(format!("not a name: {error}")))?;
     let rtype = query.r#type.as_deref().map(str::parse::<Rtype>).transpose();
-    let rtype = rtype.map_err(|error| bad(format!("{}: {error}", query.r#type.unwrap_or_default())))?;
+    let rtype = rtype.map_err(|error| Refused::bad_query(format!("{}: {error}", query.r#type.unwrap_or_default())))?;
     let body = pieces(move |send| list(&served.zone, name.as_ref(), rtype, send));
     Ok((NDJSON, body).into_response())
 }
@@ -149,8 +148,7 @@ pub(super) async fn query_log(
     State(shared): State<Shared>,
     query: Result<Query<QueryLogQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let bad = |error: QueryRejection| Refused::new(StatusCode::BAD_REQUEST, "bad-query", error.body_text());
-    let Query(QueryLogQuery { on }) = query.map_err(bad)?;
+    let Query(QueryLogQuery { on }) = query?;
     let door = door(&shared)?;
     let server = door.server.as_ref().ok_or_else(nothing_served)?;
     server.front().log_queries.store(on, Ordering::Relaxed);
