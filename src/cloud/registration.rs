@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::public::{Known, Source};
+use super::public::Source;
 use super::register::{self, Answer, Effect, Entry, Failure, Holder, Input, Machine, Note, UpdateId};
 use super::telling;
 use crate::clock;
@@ -159,7 +159,7 @@ impl Shell {
                     self.telling = None;
                     Input::Answer(id, answer)
                 }
-                why = next_failure(public_failing.as_mut()) => {
+                why = next(public_failing.as_mut()) => {
                     self.say_of_source(why);
                     Input::Tick
                 }
@@ -237,20 +237,11 @@ impl Shell {
     }
 }
 
-/// The next addresses that a source finds; never, if there is none or it has ended.
-async fn next(known: Option<&mut watch::Receiver<Known>>) -> Option<BTreeSet<IpAddr>> {
-    let Some(known) = known else { return std::future::pending().await };
-    match known.changed().await {
-        Ok(()) => Known::clone(&known.borrow_and_update()),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// What a source says next about why it finds nothing; never, if there is none or it has ended.
-async fn next_failure(failing: Option<&mut watch::Receiver<Option<String>>>) -> Option<String> {
-    let Some(failing) = failing else { return std::future::pending().await };
-    match failing.changed().await {
-        Ok(()) => failing.borrow_and_update().clone(),
+/// What a source says next; never, if there is none or it has ended.
+async fn next<T: Clone>(source: Option<&mut watch::Receiver<T>>) -> T {
+    let Some(source) = source else { return std::future::pending().await };
+    match source.changed().await {
+        Ok(()) => source.borrow_and_update().clone(),
         Err(_) => std::future::pending().await,
     }
 }
