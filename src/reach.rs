@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use dns::settings::Network;
+
 /// Whether others can use the address at all: not only on this machine or this link.
 pub fn is_usable(address: IpAddr) -> bool {
     match address.to_canonical() {
@@ -14,25 +16,27 @@ pub fn is_usable(address: IpAddr) -> bool {
 /// examples and labs live on them.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
-        IpAddr::V4(v4) => is_usable(address) && !NOT_PUBLIC.iter().any(|(first, prefix)| begins(v4, *first, *prefix)),
-        // 2000::/3 is what is given out.
-        IpAddr::V6(v6) => v6.to_bits() >> 125 == Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0).to_bits() >> 125,
+        IpAddr::V4(_) => is_usable(address) && !NOT_PUBLIC.iter().any(|network| network.contains(address)),
+        IpAddr::V6(_) => PUBLIC_V6.contains(address),
     }
 }
 
 /// This network; private use; a provider's own; benchmarks; multicast and what is above it.
-const NOT_PUBLIC: [(Ipv4Addr, u32); 7] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(224, 0, 0, 0), 3),
+const NOT_PUBLIC: [Network; 7] = [
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 168, 0, 0], 16),
+    v4([100, 64, 0, 0], 10),
+    v4([198, 18, 0, 0], 15),
+    v4([224, 0, 0, 0], 3),
 ];
 
-fn begins(address: Ipv4Addr, first: Ipv4Addr, prefix: u32) -> bool {
-    (address.to_bits() ^ first.to_bits()) >> (32 - prefix) == 0
+/// What is given out.
+const PUBLIC_V6: Network = Network { address: IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)), prefix: 3 };
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Network {
+    Network { address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
 }
 
 #[cfg(test)]
