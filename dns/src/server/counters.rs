@@ -55,7 +55,7 @@ impl Counters {
             Taken::Answered => Count::Answers,
             Taken::Slipped => Count::Slipped,
             Taken::Limited => Count::Limited,
-            Taken::Slow(_) => Count::Slow,
+            Taken::Slow => Count::Slow,
             Taken::Dropped => Count::Dropped,
         });
         let Some(header) = Header::read(answer) else { return };

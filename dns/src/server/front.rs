@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::answer::{Outcome, Room, Slow, Zones, malformed, reject, respond, truncate};
+use crate::answer::{Outcome, Room, Zones, malformed, reject, respond, truncate};
 use crate::guard::{Cookies, Limiter, Standing, Verdict, udp_room};
 use crate::settings::{Network, Settings};
 use crate::wire::{EdnsOption, Flags, Header, MAX_MESSAGE, Message, Rcode};
@@ -77,7 +77,7 @@ pub enum Taken {
     /// Nothing is written: its network has had enough.
     Limited,
     /// Nothing is written: this needs somebody with time.
-    Slow(Slow),
+    Slow,
     /// Nothing is written, and nothing is to be sent.
     Dropped,
 }
@@ -195,7 +195,7 @@ pub(super) fn slip(query: &Message<'_>, room: &Room<'_>, has_cookie: bool, out: 
 fn taken(outcome: Outcome<'_>) -> Taken {
     match outcome {
         Outcome::Answered(..) => Taken::Answered,
-        Outcome::Slow(slow) => Taken::Slow(slow),
+        Outcome::Slow(_) => Taken::Slow,
         Outcome::Drop => Taken::Dropped,
     }
 }

@@ -228,7 +228,7 @@ impl Thread {
             let taken = policy.take(&zones, asked, limiter, answer);
             self.counters.note(taken, answer);
             self.front.log(asked, answer, taken);
-            if let Taken::Slow(_) = taken {
+            if taken == Taken::Slow {
                 let back = ReturnPath { socket: Arc::clone(&self.socket), peer, local };
                 if self.slow.try_send(Job { octets: octets.to_vec(), back }).is_err() {
                     self.counters.add(Count::SlowLost);

@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let extras = Extras::of(request, self.transport, self.shared.crowd.patience());
             let taken = frame(&mut self.out, |out| self.shared.take(request, self.peer, extras, out));
             match taken {
-                Taken::Slow(_) => {
+                Taken::Slow => {
                     let octets = request.to_vec();
                     self.hand_over(octets, extras).await?;
                 }

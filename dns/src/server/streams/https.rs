@@ -132,7 +132,7 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -
         return Ok(success(out));
     }
     match shared.take(&query, peer, extras, &mut out) {
-        Taken::Slow(_) => {
+        Taken::Slow => {
             let mut replies = Replies::new();
             let reply = replies.reply(extras).await.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
             replies.close();

@@ -147,7 +147,7 @@ async fn request(
     let extras = Extras::of(&request, Transport::Quic, shared.crowd.patience());
     let mut out = Vec::new();
     match frame(&mut out, |out| shared.take(&request, peer, extras, out)) {
-        Taken::Slow(_) => {
+        Taken::Slow => {
             let mut replies = Replies::new();
             let Some(reply) = replies.reply(extras).await else { return Ok(()) };
             replies.close();
