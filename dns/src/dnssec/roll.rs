@@ -143,19 +143,13 @@ impl KeySet {
     /// When a key goes on by time alone, in seconds since 1970, at the earliest: a retired one waits longer while there are
     /// signatures by it. Nothing when no key does.
     pub fn deadline(&self) -> Option<u64> {
-        let is_signing = |key: &&ZoneKey| key.role() == Role::ZoneSigning;
-        let rolls_at = self.keys.iter().filter(is_signing).find_map(|key| match (key.stage(), self.roll_after) {
-            (Stage::Active(since), Some(age)) => Some(since.saturating_add(age)),
-            _ => None,
-        });
-        let has_next = self.keys.iter().filter(is_signing).any(|key| matches!(key.stage(), Stage::Published(_)));
         let due = self.keys.iter().filter_map(|key| match (key.role(), key.stage()) {
             (Role::KeySigning, Stage::Published(since)) => Some(since + PUBLISHED),
-            (Role::ZoneSigning, Stage::Published(since)) => rolls_at.map(|at| at.max(since + PUBLISHED)),
-            (Role::ZoneSigning, Stage::Active(_)) if !has_next => rolls_at.map(|at| at.saturating_sub(PUBLISHED)),
+            (Role::ZoneSigning, Stage::Published(since)) => self.rolls_at().map(|at| at.max(since + PUBLISHED)),
+            (Role::ZoneSigning, Stage::Active(_)) => self.next_wanted_at(),
             (Role::KeySigning, Stage::Retired(since)) => Some(since + PARENT_TTL + PROPAGATION_SECS),
             (Role::ZoneSigning, Stage::Retired(since)) => Some(since + PROPAGATION_SECS),
-            (_, Stage::Active(_) | Stage::Ready(_)) => None,
+            (Role::KeySigning, Stage::Active(_)) | (_, Stage::Ready(_)) => None,
         });
         due.min()
     }
@@ -166,6 +160,7 @@ impl KeySet {
                 out.push(Effect::Make(role));
             }
         }
+        let is_due = |at: Option<u64>| at.is_some_and(|at| now >= at);
         let mut changed = false;
         for at in 0..self.keys.len() {
             let key = &self.keys[at];
@@ -174,7 +169,7 @@ impl KeySet {
                     self.keys[at].set_stage(Stage::Ready(now));
                     changed = true;
                 }
-                (Role::ZoneSigning, Stage::Published(since)) if now >= since + PUBLISHED && self.is_over(now) => {
+                (Role::ZoneSigning, Stage::Published(since)) if now >= since + PUBLISHED && is_due(self.rolls_at()) => {
                     self.take_over(at, now);
                     changed = true;
                 }
@@ -185,16 +180,8 @@ impl KeySet {
                     self.keys[at].set_stage(Stage::Retired(now));
                     changed = true;
                 }
-                (Role::ZoneSigning, Stage::Active(since)) => {
-                    let next = self
-                        .keys
-                        .iter()
-                        .any(|key| key.role() == Role::ZoneSigning && matches!(key.stage(), Stage::Published(_)));
-                    if !next
-                        && self.roll_after.is_some_and(|age| now >= since.saturating_add(age.saturating_sub(PUBLISHED)))
-                    {
-                        out.push(Effect::Make(Role::ZoneSigning));
-                    }
+                (Role::ZoneSigning, Stage::Active(_)) if is_due(self.next_wanted_at()) => {
+                    out.push(Effect::Make(Role::ZoneSigning));
                 }
                 _ => {}
             }
@@ -206,15 +193,22 @@ impl KeySet {
         }
     }
 
-    /// Whether the active zone-signing key has signed long enough.
-    fn is_over(&self, now: u64) -> bool {
-        let over = |key: &ZoneKey| match (key.role(), key.stage()) {
-            (Role::ZoneSigning, Stage::Active(since)) => {
-                self.roll_after.is_some_and(|age| now >= since.saturating_add(age))
-            }
-            _ => false,
-        };
-        self.keys.iter().any(over)
+    /// When the active zone-signing key has signed long enough.
+    fn rolls_at(&self) -> Option<u64> {
+        let since = self.keys.iter().find_map(|key| match (key.role(), key.stage()) {
+            (Role::ZoneSigning, Stage::Active(since)) => Some(since),
+            _ => None,
+        })?;
+        Some(since.saturating_add(self.roll_after?))
+    }
+
+    /// When the zone-signing key after it is to be made, so that every cache knows it in time; nothing when there is one.
+    fn next_wanted_at(&self) -> Option<u64> {
+        let is_next = |key: &ZoneKey| key.role() == Role::ZoneSigning && matches!(key.stage(), Stage::Published(_));
+        if self.keys.iter().any(is_next) {
+            return None;
+        }
+        self.rolls_at().map(|at| at.saturating_sub(PUBLISHED))
     }
 
     /// The key at `next` becomes active, the active one of its role retires.
