@@ -19,7 +19,7 @@ pub(super) enum Step {
     Plan(Task),
     /// The zone's file was read again, and what notes it.
     Seed(Zone, Vec<Item>),
-    /// A snapshot is written, to be the journal or to take its place; nothing when that failed.
+    /// A snapshot is written that is to take the journal's place; nothing when that failed.
     Written(Option<Ready>),
 }
 
