@@ -114,8 +114,8 @@ impl Server {
     pub async fn query(&self, name: NameRef<'_>, rtype: Rtype) -> Result<Vec<Record>, ClientError> {
         let mut request = Vec::new();
         // A resolver may be asked as well; a server that knows the answer does not care.
-        let Header { id, flags, counts } = header(Opcode::QUERY);
-        let header = Header { id, flags: flags.with(Flags::RECURSION_DESIRED), counts };
+        let mut header = header(Opcode::QUERY);
+        header.flags = header.flags.with(Flags::RECURSION_DESIRED);
         let mut writer = Writer::new(&mut request, MAX_MESSAGE, header);
         writer.question(Question { name, rtype, class: CLASS_IN })?;
         writer.opt(&Edns::new(UDP_SIZE, false), Rcode::NOERROR, &[])?;
