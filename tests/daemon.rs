@@ -5,20 +5,30 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+#[path = "common/wait.rs"]
+mod wait;
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use folder::Folder;
 use gatehouse::clock;
+use program::{gatehouse, text};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use wait::wait_until;
 
 /// Nothing that works takes longer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -40,7 +50,7 @@ enum Manager {
 
 /// One daemon with a folder of its own; it is killed when this is dropped.
 struct Daemon {
-    folder: PathBuf,
+    folder: Folder,
     child: Child,
     notices: UnixDatagram,
 }
@@ -53,10 +63,7 @@ impl Daemon {
     }
 
     fn start_under(manager: Manager, command: &[&str], configuration: &str, prepare: impl FnOnce(&Path)) -> Daemon {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("gatehouse-daemon-{}-{count}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new("daemon");
         prepare(&folder);
         configure(&folder, configuration);
         let notify = folder.join("notify");
@@ -68,8 +75,7 @@ impl Daemon {
             while other.send_to(b"STATUS=full", &notify).is_ok() {}
         }
         let log = File::create(folder.join("log")).unwrap();
-        let child = gatehouse(&folder)
-            .args(command)
+        let child = gatehouse(&folder, command)
             .args(["--config", "gatehouse.toml"])
             .env("NOTIFY_SOCKET", notify)
             .env("WATCHDOG_USEC", "400000")
@@ -106,7 +112,7 @@ impl Daemon {
     }
 
     fn ask(&self, arguments: &[&str]) -> Output {
-        gatehouse(&self.folder).args(arguments).output().unwrap()
+        gatehouse(&self.folder, arguments).output().unwrap()
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -123,18 +129,19 @@ impl Daemon {
     /// Ends it as a service manager does; its exit code.
     fn end(&mut self) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let deadline = clock::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(clock::now() < deadline, "SIGTERM does not end it\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let (child, folder) = (&mut self.child, &self.folder);
+        let has_ended = || child.try_wait().unwrap().is_some();
+        wait_until(PATIENCE, has_ended, || format!("SIGTERM does not end it\n{}", log(folder)));
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits until something is so.
+    fn wait_until(&self, is_so: impl FnMut() -> bool) {
+        wait_until(PATIENCE, is_so, || self.log());
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        log(&self.folder)
     }
 }
 
@@ -142,14 +149,12 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-fn gatehouse(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
-    command.current_dir(folder).env("GATEHOUSE_CONTROL", folder.join("control.sock")).stdin(Stdio::null());
-    command
+/// What a daemon has written so far.
+fn log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
 fn configure(folder: &Path, configuration: &str) {
@@ -176,20 +181,20 @@ fn pipe(path: &Path) {
 
 /// Waits until the daemon reads this pipe; it goes on reading until this is dropped.
 fn being_read(path: &Path) -> File {
-    let deadline = clock::now() + PATIENCE;
-    loop {
-        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap();
-        match File::options().write(true).custom_flags(flags).open(path) {
-            Ok(writer) => return writer,
-            Err(error) => assert!(error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()), "{error}"),
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap();
+    let mut writer = None;
+    let is_read = || match File::options().write(true).custom_flags(flags).open(path) {
+        Ok(open) => {
+            writer = Some(open);
+            true
         }
-        assert!(clock::now() < deadline, "nobody reads {}", path.display());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+        Err(error) => {
+            assert!(error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()), "{error}");
+            false
+        }
+    };
+    wait_until(PATIENCE, is_read, || format!("nobody reads {}", path.display()));
+    writer.unwrap()
 }
 
 #[test]
@@ -245,7 +250,7 @@ fn a_reload_that_reads_slowly_holds_nobody_up_and_is_answered_when_it_is_done() 
         daemon.hear("READY=1");
         let both = format!("{site}{}", dns(host, "", &["quick.test", "slow.test"]));
         let reload = |daemon: &Daemon| {
-            gatehouse(&daemon.folder).arg("reload").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            gatehouse(&daemon.folder, &["reload"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
 
         configure(&daemon.folder, &both);
@@ -286,11 +291,7 @@ fn a_configuration_that_cannot_be_served_changes_nothing() {
             fs::write(folder.join("bad.test"), "@ 300 SOA what\n").unwrap();
         });
         daemon.hear("READY=1");
-        let deadline = clock::now() + PATIENCE;
-        while daemon.zones().is_empty() {
-            assert!(clock::now() < deadline, "{}", daemon.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        daemon.wait_until(|| !daemon.zones().is_empty());
 
         let taken = TcpListener::bind((host, 8081)).unwrap();
         let address = taken.local_addr().unwrap();
@@ -325,11 +326,7 @@ fn dns_that_cannot_be_served_costs_the_site_nothing_and_is_said_until_it_can() {
     });
     daemon.hear("READY=1");
     let warns = |words: &str| daemon.json(&["status", "--json"])["warnings"].to_string().contains(words);
-    let deadline = clock::now() + PATIENCE;
-    while !warns("DNS is not served: ") {
-        assert!(clock::now() < deadline, "{}", daemon.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    daemon.wait_until(|| warns("DNS is not served: "));
     assert!(warns("bad.test"), "{}", daemon.log());
     configure(&daemon.folder, &with("[nonsense]\n", "one.test"));
     assert_eq!(daemon.ask(&["reload"]).status.code(), Some(1));
@@ -367,12 +364,8 @@ fn a_service_manager_that_stands_still_holds_nobody_up() {
     {
         let one = |folder: &Path| fs::write(folder.join("one.test"), ZONE).unwrap();
         let mut daemon = Daemon::start_under(Manager::StandsStill, command, &configuration, one);
-        let deadline = clock::now() + PATIENCE;
         // Whoever takes commands is in its loop.
-        while !daemon.ask(&["reload"]).status.success() {
-            assert!(clock::now() < deadline, "{}", daemon.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        daemon.wait_until(|| daemon.ask(&["reload"]).status.success());
         assert_eq!(daemon.end(), Some(0), "{}", daemon.log());
     }
 }

@@ -2,26 +2,28 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+#[path = "common/folder.rs"]
+mod folder;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use folder::Folder;
 use serde_json::Value;
 
 const PASSPHRASE: &str = "correct horse battery";
 
 /// A state folder of its own.
-struct State(PathBuf);
+struct State(Folder);
 
 impl State {
     fn new(test: &str) -> State {
-        let path = std::env::temp_dir().join(format!("gatehouse-fabric-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
-        State(path)
+        let folder = Folder::new(test);
+        fs::write(folder.join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+        State(folder)
     }
 
     fn path(&self, name: &str) -> String {
@@ -71,12 +73,6 @@ impl State {
         let node = self.path("state/fabric/node.pem");
         let arguments = ["verify", "-x509_strict", "-CAfile", roots, "-untrusted", &node, &node];
         Command::new("openssl").args(arguments).output().unwrap().status.success()
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

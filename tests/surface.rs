@@ -2,22 +2,28 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use folder::Folder;
 use gatehouse::api::model::{Counters, Event, Member, Refusal, RoleName, Status};
 use gatehouse::api::{self, Command as Request, Door};
+use program::{gatehouse, text};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A daemon's outside: its control socket, and the answers that the test chose.
 struct Site {
-    folder: PathBuf,
+    folder: Folder,
     history: watch::Sender<Arc<Vec<Event>>>,
     stop: Option<oneshot::Sender<()>>,
     _runtime: Runtime,
@@ -27,7 +33,7 @@ struct Site {
 impl Site {
     /// A standby that answers every command with `answer`.
     fn new(answer: Result<(), Refusal>) -> Site {
-        let folder = folder();
+        let folder = Folder::new("surface");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (status_tx, status) = watch::channel(Arc::new(standby()));
         let (history, kept) = watch::channel(Arc::new((1..=20).map(event).collect::<Vec<_>>()));
@@ -56,26 +62,6 @@ impl Site {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn gatehouse(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
-    command.args(arguments).env("GATEHOUSE_CONTROL", folder.join("control.sock")).stdin(Stdio::null());
-    command
-}
-
-fn folder() -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("gatehouse-surface-{}-{count}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 fn standby() -> Status {
@@ -113,10 +99,6 @@ fn standby() -> Status {
 
 fn event(id: u64) -> Event {
     Event { id, at_ms: 0, kind: "holder".into(), text: format!("happening {id}"), term: 12, gap_ms: None }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A process that is ended when the test is.
@@ -213,7 +195,7 @@ fn a_command_that_is_done_says_so_and_one_that_is_refused_says_why() {
 
 #[test]
 fn without_a_daemon_the_code_is_3_and_the_path_is_named() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     for arguments in [&["status", "--json"][..], &["members"], &["events"], &["give-up"], &["reload"]] {
         let output = gatehouse(&folder, arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");
@@ -222,7 +204,6 @@ fn without_a_daemon_the_code_is_3_and_the_path_is_named() {
         assert!(said.contains("no gatehouse daemon answers at") && said.contains(&*socket.to_string_lossy()), "{said}");
         assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -241,16 +222,15 @@ fn control_on_the_command_line_wins() {
 
 #[test]
 fn wrong_usage_is_code_2() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     for arguments in [&[][..], &["statsu"], &["status", "--jsno"], &["events", "--since", "soon"]] {
         assert_eq!(gatehouse(&folder, arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn the_example_is_right_and_a_wrong_configuration_is_pictured() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     let example = gatehouse(&folder, &["config", "example"]).output().unwrap();
     let right = folder.join("right.toml");
     fs::write(&right, &example.stdout).unwrap();
@@ -270,23 +250,21 @@ fn the_example_is_right_and_a_wrong_configuration_is_pictured() {
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(verdict["ok"], false);
     assert!(verdict["problems"][0]["line"].as_u64().is_some_and(|line| line > 1), "{verdict}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn a_record_that_is_none_is_said() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     let file = folder.join("record");
     fs::write(&file, "no record\n").unwrap();
     let output = gatehouse(&folder, &["replay", file.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("line 1: not a record"), "{}", text(&output.stderr));
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn every_command_has_a_page_a_completion_and_a_help() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     let output = gatehouse(&folder, &["man", "--out", folder.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let script = text(&gatehouse(&folder, &["completions", "bash"]).output().unwrap().stdout);
@@ -357,24 +335,22 @@ fn every_command_has_a_page_a_completion_and_a_help() {
         ];
         assert!(words.contains(&command) || help.contains("--json"), "{command} has no --json");
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn a_frozen_daemon_is_told_from_a_missing_one() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     let _never_accepts = std::os::unix::net::UnixListener::bind(folder.join("control.sock")).unwrap();
     let mut child = Running(gatehouse(&folder, &["status"]).stderr(Stdio::piped()).spawn().unwrap());
     assert_eq!(child.0.wait().unwrap().code(), Some(3));
     let mut said = String::new();
     child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("does not answer: it may be frozen"), "{said}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn make_install_puts_everything_under_destdir() {
-    let folder = folder();
+    let folder = Folder::new("surface");
     let mut make = Command::new("make");
     make.current_dir(env!("CARGO_MANIFEST_DIR")).args(["install", "PREFIX=/usr"]);
     make.arg(format!("DESTDIR={}", folder.display())).arg(concat!("BINARY=", env!("CARGO_BIN_EXE_gatehouse")));
@@ -390,5 +366,4 @@ fn make_install_puts_everything_under_destdir() {
     assert!(installed("share/doc/gatehouse/gatehouse.toml").contains("[dmz]"));
     let version = Command::new(folder.join("usr/bin/gatehouse")).arg("--version").output().unwrap();
     assert_eq!(text(&version.stdout), concat!("gatehouse ", env!("CARGO_PKG_VERSION"), "\n"));
-    fs::remove_dir_all(folder).unwrap();
 }
