@@ -1,11 +1,11 @@
 //! lego, which answers ACME's challenges by RFC 2136, with Pebble for the authority: it asks our server for what lego put
 //! there, as a public one does, and a certificate is issued only if that is right.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::certificate::Certificate;
 use super::server::{KEYS, Server, Setup, ZONE};
-use super::tools::{Said, free_port, here, path, run_with, wait_until};
+use super::tools::{Background, Said, free_port, here, run_with, wait_until};
 
 #[test]
 fn lego_gets_a_certificate() {
@@ -61,11 +61,10 @@ fn lego_gets_a_certificate() {
     assert_eq!(server.serial(), 3);
 }
 
-/// An ACME authority while it runs; it is killed when this is dropped.
+/// An ACME authority while it runs.
 struct Pebble {
     port: u16,
-    log: String,
-    child: Child,
+    process: Background,
 }
 
 impl Pebble {
@@ -79,31 +78,20 @@ impl Pebble {
             server.path("acme.pem"),
             server.path("acme.key")
         );
-        let (file, log) = (server.file("pebble.json", &configuration), server.path("pebble.log"));
-        let out = std::fs::File::create(&log).unwrap();
-        let child = Command::new("pebble")
+        let file = server.file("pebble.json", &configuration);
+        let mut command = Command::new("pebble");
+        command
             .args(["-config", &file, "-dnsserver", &format!("127.0.0.1:{}", server.port)])
             // It waits and refuses at random otherwise, to try its clients.
-            .envs([("PATH", path().as_str()), ("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")])
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        let authority = Self { port, log, child };
+            .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")]);
+        let process = Background::start(&mut command, server.path("pebble.log").into());
+        let authority = Self { port, process };
         let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         wait_until(listens, || authority.log());
         authority
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Pebble {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.log()
     }
 }

@@ -2,11 +2,11 @@
 
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use super::server::{KEYS, Server};
-use super::tools::{here, path};
+use super::tools::{Background, here};
 
 /// What a DHCP server tells the daemon: add or remove, a name and its address.
 const ADD: u8 = 0;
@@ -20,7 +20,7 @@ fn kea_adds_and_removes_what_dhcp_leased() {
     let server = Server::start();
     let inbox = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let configuration = server.file("kea.json", &configuration(server.port, inbox));
-    let _kea = Kea::start(Path::new(&configuration));
+    let _kea = start(Path::new(&configuration));
     let ask = UdpSocket::bind("127.0.0.1:0").unwrap();
     let tell = |change| {
         let request = request(change);
@@ -42,31 +42,11 @@ fn kea_adds_and_removes_what_dhcp_leased() {
     server.wait_for("laptop.dyn.test", "DHCID", &[]);
 }
 
-/// The daemon while it runs; it is killed when this is dropped.
-struct Kea(Child);
-
-impl Kea {
-    fn start(configuration: &Path) -> Self {
-        let folder = configuration.parent().unwrap();
-        let child = Command::new("kea-dhcp-ddns")
-            .arg("-c")
-            .arg(configuration)
-            .env("PATH", path())
-            .env("KEA_PIDFILE_DIR", folder)
-            .env("KEA_LOCKFILE_DIR", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(child.unwrap())
-    }
-}
-
-impl Drop for Kea {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn start(configuration: &Path) -> Background {
+    let folder = configuration.parent().unwrap();
+    let mut command = Command::new("kea-dhcp-ddns");
+    command.arg("-c").arg(configuration).env("KEA_PIDFILE_DIR", folder).env("KEA_LOCKFILE_DIR", folder);
+    Background::start(&mut command, folder.join("kea.log"))
 }
 
 fn configuration(port: u16, inbox: u16) -> String {

@@ -4,8 +4,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::folder::Folder;
 use super::server::{Server, Setup, ZONE};
-use super::tools::{Folder, Said, here, run};
+use super::tools::{Said, here, run};
 
 /// A server whose zone the key in this file may change.
 fn changed_by(name: &str, file: &str) -> Server {
@@ -64,11 +65,11 @@ fn updates_signed_with_a_private_key_are_believed() {
     }
     for algorithm in ["ED25519", "ECDSAP256SHA256", "ECDSAP384SHA384", "RSASHA256", "RSASHA512"] {
         let folder = Folder::new("sig0");
-        let place = folder.path().display().to_string();
+        let place = folder.display().to_string();
         let arguments = ["-T", "KEY", "-n", "HOST", "-b", "2048", "-a", algorithm, "-K", &place, "host.dyn.test"];
         let made = run("dnssec-keygen", &arguments, "");
         assert!(made.is_success, "{made:?}");
-        let file = folder.path().join(made.out.trim()).display().to_string();
+        let file = folder.join(made.out.trim()).display().to_string();
         let server = changed_by("host.dyn.test", &format!("{file}.key"));
         let said = update("nsupdate", &format!("{file}.private"), server.port, "one");
         assert!(said.is_success, "{algorithm}: {said:?}");
@@ -85,7 +86,7 @@ fn keys_of_other_programs_are_read() {
         [("tsig-keygen", &["-a", "hmac-sha512", "a.key"][..]), ("keymgr", &["-t", "a.key", "hmac-sha384"])]
     {
         let folder = Folder::new("foreign");
-        let file = folder.path().join("key").display().to_string();
+        let file = folder.join("key").display().to_string();
         let text = run(program, arguments, "").out;
         fs::write(&file, &text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();

@@ -11,6 +11,8 @@ mod certificate;
 mod commands;
 mod durable;
 mod dyndns;
+#[path = "../common/folder.rs"]
+mod folder;
 mod kea;
 mod keys;
 mod limits;
@@ -21,3 +23,5 @@ mod server;
 mod tools;
 mod updater;
 mod updaters;
+#[path = "../common/wait.rs"]
+mod wait;

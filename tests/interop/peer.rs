@@ -1,10 +1,11 @@
 //! Other servers, run on loopback in folders of their own, and ways to look at what they do.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use super::folder::Folder;
 use super::server::{KEYS, nsupdate};
-use super::tools::{Folder, free_port, path, wait_until};
+use super::tools::{Background, free_port, wait_until};
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub struct Peer {
     /// Where it listens.
     pub port: u16,
     make: Make,
+    process: Background,
     folder: Folder,
-    child: Child,
 }
 
 /// Where the two are.
@@ -74,28 +75,19 @@ impl Peer {
     /// Starts a server at `port` that is `role` to ours at the port `ours`.
     pub fn start(make: Make, role: Role, Ports { port, ours }: Ports) -> Self {
         let folder = Folder::new(make.program());
-        fs::create_dir(folder.path().join("db")).unwrap();
-        fs::write(folder.path().join("zone"), zone_text(1, "")).unwrap();
-        let place = folder.path().display().to_string();
+        fs::create_dir(folder.join("db")).unwrap();
+        fs::write(folder.join("zone"), zone_text(1, "")).unwrap();
+        let place = folder.display().to_string();
         let (config, arguments) = match make {
             Make::Bind => (bind(role, port, ours, &place), vec!["-g", "-d", "3", "-c"]),
             Make::Knot => (knot(role, port, ours, &place), vec!["-c"]),
             Make::Nsd => (nsd(role, port, ours, &place), vec!["-d", "-c"]),
         };
-        let file = folder.path().join("config");
+        let file = folder.join("config");
         fs::write(&file, config).unwrap();
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(make.program())
-            .args(arguments)
-            .arg(&file)
-            .current_dir(folder.path())
-            .env("PATH", path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { port, make, folder, child }
+        let mut command = Command::new(make.program());
+        let process = Background::start(command.args(arguments).arg(&file).current_dir(&*folder), folder.join("log"));
+        Self { port, make, process, folder }
     }
 
     /// Waits until it has written one of these.
@@ -115,7 +107,7 @@ impl Peer {
     /// Gives a primary another version of the zone: by an update, or by another file for who takes none.
     pub fn change(&self, serial: u32, host: &str, address: &str) {
         if self.make == Make::Nsd {
-            fs::write(self.folder.path().join("zone"), zone_text(serial, &format!("{host} A {address}\n"))).unwrap();
+            fs::write(self.folder.join("zone"), zone_text(serial, &format!("{host} A {address}\n"))).unwrap();
             return self.signal("HUP");
         }
         let said = nsupdate(self.port, &format!("update add {host}.dyn.test 60 A {address}"));
@@ -123,11 +115,11 @@ impl Peer {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.process.log()
     }
 
     fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        let status = Command::new("kill").args([format!("-{signal}"), self.process.child.id().to_string()]).status();
         assert!(status.unwrap().success());
     }
 }
@@ -138,8 +130,8 @@ impl Drop for Peer {
             eprintln!("--- {:?}\n{}", self.make, self.log());
         }
         // An orderly end, as some have processes of their own to end.
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        let _ = Command::new("kill").args(["-TERM", &self.process.child.id().to_string()]).status();
+        let _ = self.process.child.wait();
     }
 }
 

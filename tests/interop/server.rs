@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::tools::{Folder, Said, free_port, run, wait_until};
+use super::folder::Folder;
+use super::tools::{Background, Said, free_port, run, wait_until};
 
 /// The program under test.
 const GATEHOUSE: &str = env!("CARGO_BIN_EXE_gatehouse");
@@ -69,13 +70,13 @@ pub fn rules() -> String {
 
 /// The server while it runs; it is killed when this is dropped.
 pub struct Server {
-    /// Where it has its files.
-    pub folder: Folder,
     /// Where DNS is answered, over UDP and TCP.
     pub port: u16,
     /// What starts the server where it is not started as it is: a command that ends with it.
     wrapper: Vec<String>,
-    child: Child,
+    process: Background,
+    /// Where it has its files; it goes after the process.
+    folder: Folder,
 }
 
 impl Server {
@@ -98,21 +99,21 @@ impl Server {
     fn start_in(setup: Setup, wrapper: &[&str]) -> Self {
         let Setup { port, seed, files, rest } = setup;
         let folder = Folder::new("ours");
-        let place = folder.path().display().to_string();
+        let place = folder.display().to_string();
         let head = format!(
             "name = \"ns\"\nstate = \"{place}/state\"\ncontrol = \"{place}/control.sock\"\n\n\
              [dns]\nlisten = [\"127.0.0.1:{port}\"]\n\n{}",
             keys()
         );
         for (name, text) in files.into_iter().chain([("dyn.test.zone", seed)]) {
-            let file = folder.path().join(name);
+            let file = folder.join(name);
             fs::write(&file, text).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         }
-        fs::write(folder.path().join("gatehouse.toml"), head + &rest.replace("FOLDER", &place)).unwrap();
+        fs::write(folder.join("gatehouse.toml"), head + &rest.replace("FOLDER", &place)).unwrap();
         let wrapper: Vec<String> = wrapper.iter().map(|word| word.replace("FOLDER", &place)).collect();
-        let child = spawn(&folder, &wrapper);
-        let server = Self { folder, port, wrapper, child };
+        let process = spawn(&folder, &wrapper);
+        let server = Self { port, wrapper, process, folder };
         server.wait_until_up();
         server
     }
@@ -126,13 +127,13 @@ impl Server {
     /// Kills it as the kernel would.
     pub fn kill(&mut self) {
         kill(self.pid());
-        self.child.wait().unwrap();
+        self.process.child.wait().unwrap();
     }
 
     /// Starts it after it was killed, by whomever.
     pub fn restart(&mut self) {
-        self.child.wait().unwrap();
-        self.child = spawn(&self.folder, &self.wrapper);
+        self.process.child.wait().unwrap();
+        self.process = spawn(&self.folder, &self.wrapper);
         self.wait_until_up();
     }
 
@@ -151,21 +152,21 @@ impl Server {
 
     /// The process that serves: what was started, or its only child.
     pub fn pid(&self) -> u32 {
-        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let children = format!("/proc/{0}/task/{0}/children", self.process.child.id());
         let children = fs::read_to_string(children).unwrap_or_default();
-        children.split_whitespace().next().map_or(self.child.id(), |pid| pid.parse().unwrap())
+        children.split_whitespace().next().map_or(self.process.child.id(), |pid| pid.parse().unwrap())
     }
 
     /// A file in its folder, written now.
     pub fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
+        let path = self.folder.join(name);
         fs::write(&path, text).unwrap();
         path.display().to_string()
     }
 
     /// A path in its folder.
     pub fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
+        self.folder.join(name).display().to_string()
     }
 
     /// Runs `gatehouse` against its daemon.
@@ -209,17 +210,15 @@ impl Server {
 
     /// What it has written so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.process.log()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.wrapper.is_empty() && matches!(self.child.try_wait(), Ok(None)) {
+        if !self.wrapper.is_empty() && matches!(self.process.child.try_wait(), Ok(None)) {
             kill(self.pid());
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the server said:\n{}", self.log());
         }
@@ -266,16 +265,9 @@ fn keys() -> String {
     KEYS.iter().map(table).collect()
 }
 
-fn spawn(folder: &Folder, wrapper: &[String]) -> Child {
-    let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+fn spawn(folder: &Folder, wrapper: &[String]) -> Background {
     let words = wrapper.iter().map(String::as_str).chain([GATEHOUSE, "dns", "serve", "--config"]);
     let mut words = words.map(Path::new);
-    Command::new(words.next().unwrap())
-        .args(words)
-        .arg(folder.path().join("gatehouse.toml"))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+    let mut command = Command::new(words.next().unwrap());
+    Background::start(command.args(words).arg(folder.join("gatehouse.toml")), folder.join("log"))
 }

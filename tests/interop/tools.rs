@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use gatehouse::clock;
+use super::wait;
 
 /// Nothing that works takes longer on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -22,30 +22,30 @@ pub struct Said {
     pub is_success: bool,
 }
 
-/// A folder that goes when the test ends.
-pub struct Folder(PathBuf);
+/// A program in the background; it is killed when this is dropped.
+pub struct Background {
+    pub child: Child,
+    log: PathBuf,
+}
 
-impl Folder {
-    /// An empty one.
-    pub fn new(what: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("gatehouse-interop-{}-{count}-{what}", std::process::id());
-        // Not below the target folder: a Unix socket's path has a hundred octets.
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+impl Background {
+    /// Starts it; what it prints is added to this file.
+    pub fn start(command: &mut Command, log: PathBuf) -> Self {
+        let out = fs::File::options().create(true).append(true).open(&log).unwrap();
+        command.env("PATH", path()).stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        Self { child: command.spawn().unwrap(), log }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
-impl Drop for Folder {
+impl Drop for Background {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -91,12 +91,8 @@ pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)],
 }
 
 /// Waits until something is so; `why` says what is instead.
-pub fn wait_until(mut is_so: impl FnMut() -> bool, why: impl Fn() -> String) {
-    let deadline = clock::now() + PATIENCE;
-    while !is_so() {
-        assert!(clock::now() < deadline, "{}", why());
-        std::thread::sleep(Duration::from_millis(30));
-    }
+pub fn wait_until(is_so: impl FnMut() -> bool, why: impl Fn() -> String) {
+    wait::wait_until(PATIENCE, is_so, why);
 }
 
 /// Daemons live in sbin, which is not in every user's path.
