@@ -1,6 +1,6 @@
 //! Handshakes in memory, between nodes of one fabric and those who are none.
 
-use rustls::{ClientConnection, ServerConnection};
+use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
 
 use super::*;
 use crate::clock;
@@ -21,32 +21,28 @@ fn meet_with(client: Arc<rustls::ClientConfig>, server: Arc<rustls::ServerConfig
     let client = ClientConnection::new(client, nobody()).unwrap();
     let mut meeting = Meeting { client, server: ServerConnection::new(server).unwrap(), wrong: None };
     for _ in 0..10 {
-        let mut wire = Vec::new();
-        while meeting.client.wants_write() {
-            meeting.client.write_tls(&mut wire).unwrap();
-        }
-        let mut wire = wire.as_slice();
-        while !wire.is_empty() {
-            meeting.server.read_tls(&mut wire).unwrap();
-            note(&mut meeting.wrong, meeting.server.process_new_packets());
-        }
-        let mut wire = Vec::new();
-        while meeting.server.wants_write() {
-            meeting.server.write_tls(&mut wire).unwrap();
-        }
-        let mut wire = wire.as_slice();
-        while !wire.is_empty() {
-            meeting.client.read_tls(&mut wire).unwrap();
-            note(&mut meeting.wrong, meeting.client.process_new_packets());
-        }
+        let heard = carry(&mut meeting.client, &mut meeting.server);
+        let answered = carry(&mut meeting.server, &mut meeting.client);
+        meeting.wrong = meeting.wrong.or(heard).or(answered);
     }
     meeting
 }
 
-fn note(wrong: &mut Option<rustls::Error>, processed: Result<rustls::IoState, rustls::Error>) {
-    if let (None, Err(error)) = (&wrong, processed) {
-        *wrong = Some(error);
+/// Carries what one end has to say to the other; the first thing that the other finds wrong with it.
+fn carry<A: SideData, B: SideData>(
+    from: &mut ConnectionCommon<A>,
+    to: &mut ConnectionCommon<B>,
+) -> Option<rustls::Error> {
+    let (mut wire, mut wrong) = (Vec::new(), None);
+    while from.wants_write() {
+        from.write_tls(&mut wire).unwrap();
     }
+    let mut wire = wire.as_slice();
+    while !wire.is_empty() {
+        to.read_tls(&mut wire).unwrap();
+        wrong = wrong.or(to.process_new_packets().err());
+    }
+    wrong
 }
 
 fn credentials(fabric: &Fabric, node: NodeIdentity) -> Arc<Credentials> {
