@@ -175,15 +175,10 @@ impl Trust {
 
     /// The certificates of the keys that are trusted, the newest first.
     pub fn anchors(&self, now: WallTime) -> Vec<&Certificate> {
-        let mut anchors = vec![self.newest()];
-        let mut before = self.later.iter().rev().skip(1).map(|one| &one.root).chain(self.before_all());
-        for successor in self.later.iter().rev() {
-            if successor.cross.validity().until < now {
-                break;
-            }
-            anchors.extend(before.next());
-        }
-        anchors
+        let replaced: Vec<_> = self.roots().zip(&self.later).collect();
+        // From the newest back to the first whose overlap has ended.
+        let trusted = replaced.into_iter().rev().take_while(|(_, next)| now <= next.cross.validity().until);
+        std::iter::once(self.newest()).chain(trusted.map(|(root, _)| root)).collect()
     }
 
     /// What is shown beside a chain to those that do not know the newest key yet.
@@ -194,11 +189,6 @@ impl Trust {
 
     fn roots(&self) -> impl Iterator<Item = &Certificate> {
         std::iter::once(&self.first).chain(self.later.iter().map(|one| &one.root))
-    }
-
-    /// The first key, where it is not the newest.
-    fn before_all(&self) -> Option<&Certificate> {
-        (!self.later.is_empty()).then_some(&self.first)
     }
 }
 
