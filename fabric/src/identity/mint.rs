@@ -153,7 +153,7 @@ impl<'a> Issuer<'a> {
             Subject::Fabric => return Err(MintError::Subject),
             Subject::Node(name) | Subject::Engine(name) | Subject::App(name) => name.as_str(),
         };
-        self.chain_of(order, stamp, Form { kind: Kind::Leaf, common_name, validity: LEAF_VALIDITY })
+        self.chain_of(order, stamp, LEAF_VALIDITY, &Form { kind: Kind::Leaf, common_name })
     }
 
     /// Makes the certificate of another spawner, which may pass on `capabilities`, [`Capability::Spawn`] among them.
@@ -169,11 +169,11 @@ impl<'a> Issuer<'a> {
         };
         let order = Order { subject: Subject::Fabric, key, capabilities: capabilities.with(Capability::Spawn) };
         let common_name = format!("spawner {}", key.node());
-        let form = Form { kind: Kind::Spawner { hops }, common_name: &common_name, validity: SPAWNER_VALIDITY };
-        self.chain_of(&order, stamp, form)
+        let form = Form { kind: Kind::Spawner { hops }, common_name: &common_name };
+        self.chain_of(&order, stamp, SPAWNER_VALIDITY, &form)
     }
 
-    fn chain_of(&self, order: &Order, stamp: Stamp, form: Form<'_>) -> Result<Chain, MintError> {
+    fn chain_of(&self, order: &Order, stamp: Stamp, life: Duration, form: &Form<'_>) -> Result<Chain, MintError> {
         let own = self.certificate.capabilities();
         if !order.capabilities.within(own) {
             return Err(MintError::NotAllowed { wanted: order.capabilities, own });
@@ -182,8 +182,8 @@ impl<'a> Issuer<'a> {
         if !limits.contains(stamp.now) {
             return Err(MintError::IssuerEnded);
         }
-        let validity = Validity { from: stamp.now - BACKDATE, until: (stamp.now + form.validity).min(limits.until) };
-        let params = params(&self.certificate.name().fabric, order, stamp.serial, &form)?;
+        let validity = Validity { from: stamp.now - BACKDATE, until: (stamp.now + life).min(limits.until) };
+        let params = params(&self.certificate.name().fabric, order, stamp.serial, form)?;
         let certificate = sign(Unsigned { params, validity, key: &order.key }, self.key, self.certificate)?;
         Ok(Chain::new(certificate, self.chain))
     }
@@ -195,11 +195,11 @@ impl<'a> Issuer<'a> {
 /// When the clock is far from any date.
 pub fn root(key: &FabricKey, fabric: FabricId, stamp: Stamp) -> Result<Certificate, MintError> {
     let validity = Validity { from: stamp.now - BACKDATE, until: FOR_EVER };
-    root_params(&key.public(), fabric, stamp).and_then(|params| {
-        let unsigned = Unsigned { params, validity, key: &key.public() };
-        // Its issuer is its subject.
-        sign_as(unsigned, key.pair(), root_name(&key.public()))
-    })
+    let public = key.public();
+    let params = root_params(&public, fabric, stamp)?;
+    // Its issuer is its subject.
+    let issuer = params.distinguished_name.clone();
+    sign_as(Unsigned { params, validity, key: &public }, key.pair(), issuer)
 }
 
 /// Makes a cross certificate: the fabric's key `old` says that `new` takes its place, and that it is itself trusted
@@ -228,7 +228,6 @@ pub fn cross(
 struct Form<'a> {
     kind: Kind,
     common_name: &'a str,
-    validity: Duration,
 }
 
 /// A certificate before it is signed.
@@ -238,13 +237,9 @@ struct Unsigned<'a> {
     key: &'a PublicKey,
 }
 
-fn root_name(key: &PublicKey) -> DistinguishedName {
-    distinguished_name(Capabilities::ALL, &format!("root {}", key.node()))
-}
-
 fn root_params(key: &PublicKey, fabric: FabricId, stamp: Stamp) -> Result<CertificateParams, MintError> {
     let order = Order { subject: Subject::Fabric, key: *key, capabilities: Capabilities::ALL };
-    let form = Form { kind: Kind::Root, common_name: &format!("root {}", key.node()), validity: Duration::ZERO };
+    let form = Form { kind: Kind::Root, common_name: &format!("root {}", key.node()) };
     params(&fabric, &order, stamp.serial, &form)
 }
 
@@ -291,8 +286,8 @@ fn sign_as(unsigned: Unsigned<'_>, key: &KeyPair, issuer: DistinguishedName) -> 
     let mut named = CertificateParams::default();
     named.distinguished_name = issuer;
     named.key_identifier_method = KeyIdMethod::PreSpecified(key.public().node().0.to_vec());
-    let issuer = rcgen::Issuer::new(named, Hand { public: key.public(), key });
-    let signed = params.signed_by(&Subjects(*subject), &issuer).map_err(MintError::Encode)?;
+    let issuer = rcgen::Issuer::new(named, Hand::of(key));
+    let signed = params.signed_by(subject, &issuer).map_err(MintError::Encode)?;
     Certificate::parse(signed.der()).map_err(MintError::Wrong)
 }
 
@@ -301,12 +296,9 @@ fn date(moment: WallTime) -> Result<OffsetDateTime, MintError> {
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| MintError::Time)
 }
 
-/// A key as the writer of certificates wants it.
-struct Subjects(PublicKey);
-
-impl PublicKeyData for Subjects {
+impl PublicKeyData for PublicKey {
     fn der_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.as_bytes()
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
@@ -314,19 +306,26 @@ impl PublicKeyData for Subjects {
     }
 }
 
-/// What signs, likewise.
-struct Hand<'a> {
+/// A key pair as the writer of certificates wants it.
+pub(super) struct Hand<'a> {
     public: PublicKey,
     key: &'a KeyPair,
 }
 
+impl Hand<'_> {
+    /// What signs with this pair.
+    pub(super) fn of(key: &KeyPair) -> Hand<'_> {
+        Hand { public: key.public(), key }
+    }
+}
+
 impl PublicKeyData for Hand<'_> {
     fn der_bytes(&self) -> &[u8] {
-        self.public.as_bytes()
+        self.public.der_bytes()
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ED25519
+        self.public.algorithm()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Each way in which somebody is not who it says has its own answer.
 
-use rcgen::{CertificateParams, DnType, IsCa, KeyIdMethod, KeyUsagePurpose, PKCS_ED25519, SanType};
+use rcgen::{CertificateParams, DnType, IsCa, KeyIdMethod, KeyUsagePurpose, SanType};
 
 use super::*;
 
@@ -314,21 +314,6 @@ pub fn forged(
 }
 
 fn signed(issuer: &Certificate, key: &KeyPair, subject: &KeyPair, change: impl Fn(&mut CertificateParams)) -> Vec<u8> {
-    struct Hand<'a>(&'a KeyPair, [u8; 32]);
-    impl rcgen::PublicKeyData for Hand<'_> {
-        fn der_bytes(&self) -> &[u8] {
-            &self.1
-        }
-        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-            &PKCS_ED25519
-        }
-    }
-    impl rcgen::SigningKey for Hand<'_> {
-        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-            Ok(self.0.sign_bare(message).to_vec())
-        }
-    }
-    let hand = |key: &'_ KeyPair| *key.public().as_bytes();
     let date = |moment: WallTime| time::OffsetDateTime::from_unix_timestamp(moment.as_secs() as i64).unwrap();
     let mut params = CertificateParams::default();
     params.serial_number = Some(vec![0x41; 16].into());
@@ -348,6 +333,6 @@ fn signed(issuer: &Certificate, key: &KeyPair, subject: &KeyPair, change: impl F
     named.distinguished_name.push(DnType::OrganizationalUnitName, issuer.capabilities().to_string());
     named.distinguished_name.push(DnType::CommonName, issuer.common_name());
     named.key_identifier_method = KeyIdMethod::PreSpecified(issuer.node().0.to_vec());
-    let issuer = rcgen::Issuer::new(named, Hand(key, hand(key)));
-    params.signed_by(&Hand(subject, hand(subject)), &issuer).unwrap().der().to_vec()
+    let issuer = rcgen::Issuer::new(named, mint::Hand::of(key));
+    params.signed_by(&subject.public(), &issuer).unwrap().der().to_vec()
 }
