@@ -25,10 +25,9 @@ use zeroize::Zeroizing;
 
 use super::chain::{Chain, ChainError};
 use super::key::{FabricKey, KeyError, KeyPair, PublicKey};
-use super::node::{NodeError, NodeIdentity};
+use super::node::{Current, NodeError, NodeIdentity};
 use super::revocation::{MAX_LIST, RevocationError, RevocationList, Revocations};
 use super::sealed::{SealError, SealedKey};
-use super::tls::Current;
 use super::trust::{Trust, TrustError};
 use super::verify::Verifier;
 use crate::durable;

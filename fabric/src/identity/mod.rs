@@ -81,7 +81,7 @@ pub use files::{FileFault, FilesError, Folder, FolderLock, StoredKey};
 pub use key::{FabricKey, KeyError, KeyPair, PublicKey, Purpose, SIGNATURE, Seed};
 pub use mint::{Issuer, LEAF_VALIDITY, MintError, Order, SPAWNER_VALIDITY, Serial, Stamp, cross, root};
 pub use name::{FabricId, MAX_NAME, Name, NameError, SpiffeId, Subject};
-pub use node::{NodeError, NodeIdentity};
+pub use node::{Current, NodeError, NodeIdentity};
 pub use password::{
     Handle, MAX_PASSWORDS, PASSWORD_TTL, Password, PasswordError, Passwords, SharedKey, TooManyPasswords,
 };
@@ -89,6 +89,6 @@ pub use renewal::Renewal;
 pub use request::{Accepted, Moment, Request, RequestError, accept};
 pub use revocation::{MAX_LIST, MAX_LISTS, MAX_REVOKED, RevocationError, RevocationList, Revocations};
 pub use sealed::{Costs, SEALING, SealError, SealedKey};
-pub use tls::{ALPN, Credentials, Current, LinkError, disbelief, nobody};
+pub use tls::{ALPN, Credentials, LinkError, disbelief, nobody};
 pub use trust::{MAX_CROSSES, MAX_ROOTS, Trust, TrustError};
 pub use verify::{Peer, Role, Verifier, VerifyError};

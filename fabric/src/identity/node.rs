@@ -1,6 +1,8 @@
-//! Who this node is.
+//! Who this node is, and whom it believes.
 
 use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
 
 use super::capability::Capabilities;
 use super::certificate::Kind;
@@ -9,7 +11,8 @@ use super::key::{KeyPair, PublicKey};
 use super::mint::{Issuer, MintError, Order, Stamp};
 use super::name::{FabricId, Name, Subject};
 use super::trust::Trust;
-use crate::units::{KeyId, NodeId};
+use super::verify::Verifier;
+use crate::units::{KeyId, NodeId, WallTime};
 
 /// Why a key and certificates make no node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,5 +127,21 @@ impl NodeIdentity {
     /// Itself as somebody who signs certificates, if it is a spawner.
     pub fn issuer(&self) -> Option<Issuer<'_>> {
         Issuer::spawner(&self.key, self.spawner.as_ref()?).ok()
+    }
+}
+
+/// What counts at one moment.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// Who this node is.
+    pub identity: NodeIdentity,
+    /// Whom it believes.
+    pub verifier: Verifier,
+}
+
+impl Current {
+    /// What it shows others: its own chain, and beside it what those need who do not know the fabric's newest key yet.
+    pub(super) fn shown(&self, now: WallTime) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.identity.chain().ders().chain(self.verifier.trust.crosses(now))
     }
 }

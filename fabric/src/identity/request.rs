@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::key::Purpose;
 use super::name::FabricId;
-use super::tls::Current;
+use super::node::Current;
 use super::verify::{Peer, Role, VerifyError};
 use crate::units::{NodeId, Time, WallTime};
 use crate::wire::envelope::{self, Envelope, EnvelopeError, Nonce, RequestKind};
@@ -54,7 +54,6 @@ impl Request<'_> {
     /// When the body is longer than [`envelope::MAX_BODY`].
     pub fn sign(&self, sender: &Current, nonce: Nonce, now: WallTime, life: Duration) -> Result<Vec<u8>, RequestError> {
         let identity = &sender.identity;
-        let crosses = sender.verifier.trust.crosses(now);
         let envelope = Envelope {
             kind: self.kind,
             fabric: identity.fabric().0,
@@ -62,7 +61,7 @@ impl Request<'_> {
             nonce,
             issued: now,
             expires: now + life.min(MAX_LIFE),
-            certificates: identity.chain().ders().chain(crosses).map(AsRef::as_ref).collect(),
+            certificates: sender.shown(now).map(AsRef::as_ref).collect(),
             body: self.body,
         };
         let mut bytes = envelope.encode()?;

@@ -23,7 +23,7 @@ use rustls::{
 };
 
 use super::key::KeyPair;
-use super::node::NodeIdentity;
+use super::node::{Current, NodeIdentity};
 use super::revocation::{RevocationError, RevocationList};
 use super::trust::{Trust, TrustError};
 use super::verify::{Peer, Role, Verifier, VerifyError};
@@ -55,15 +55,6 @@ pub enum LinkError {
 /// A node's identity and whom it believes, shared by all its connections.
 #[derive(Debug)]
 pub struct Credentials(RwLock<Arc<Current>>);
-
-/// What counts at one moment.
-#[derive(Clone, Debug)]
-pub struct Current {
-    /// Who this node is.
-    pub identity: NodeIdentity,
-    /// Whom it believes.
-    pub verifier: Verifier,
-}
 
 impl Credentials {
     /// Those of a node.
@@ -177,8 +168,7 @@ struct Face(Arc<Credentials>);
 impl Face {
     fn shown(&self) -> Arc<CertifiedKey> {
         let current = self.0.current();
-        let crosses = current.verifier.trust.crosses(clock::wall());
-        let chain = current.identity.chain().ders().chain(crosses).cloned().collect();
+        let chain = current.shown(clock::wall()).cloned().collect();
         Arc::new(CertifiedKey::new(chain, Arc::new(Hand(current.identity.key().clone()))))
     }
 
